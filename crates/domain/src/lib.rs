@@ -1,0 +1,18 @@
+//! What Paddock decides, without doing anything: ids, events, commands, `decide` and `evolve`,
+//! the codecs of stored events and the public event contract.
+//!
+//! This crate does no I/O, knows no clock and makes no ids: `now` and new ids arrive inside the
+//! commands. Everything here is a pure function or a value.
+
+pub mod actor;
+pub mod codec;
+pub mod event;
+pub mod github;
+pub mod ids;
+pub mod leaf;
+pub mod log;
+pub mod run;
+pub mod session;
+pub mod stream;
+pub mod text;
+pub mod workload;

@@ -1,0 +1,19 @@
+//! A run: one stretch of an agent's work, from the request to a pull request or the reason there is
+//! none.
+
+mod command;
+mod decide;
+mod event;
+mod rejection;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use command::Command;
+pub use decide::decide;
+pub use event::{
+    Answer, Enforcement, Event, Failure, FinishCause, InputKind, Outcome, Probe, PublishStage,
+    QueueReason, Requested, SnapshotCause, Usage, Verdict,
+};
+pub use rejection::Rejection;
+pub use state::{Ending, Run, Stage, State, evolve, fold};

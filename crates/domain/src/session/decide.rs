@@ -1,0 +1,58 @@
+use crate::session::{Command, Event, Rejection, Session, Standing, State};
+
+/// What happens when `command` meets a session in `state`. A repeated command yields no event.
+pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
+    match (state, command) {
+        (State::New, Command::Create(created)) => Ok(vec![Event::Created(created)]),
+        (State::New, Command::Fork { created, from, bundle }) => {
+            Ok(vec![Event::Created(created), Event::Forked { from, bundle }])
+        }
+        (State::New, _) => Err(Rejection::NotFound),
+        (State::Known(_), Command::Create(_) | Command::Fork { .. }) => Err(Rejection::Exists),
+        (State::Known(session), command) => decide_known(session, command),
+        (State::Deleted, Command::Delete | Command::EndRun { .. }) => Ok(vec![]),
+        (State::Deleted, Command::ExpireBundle { digest }) => {
+            Ok(vec![Event::BundleExpired { digest }])
+        }
+        (State::Deleted, _) => Err(Rejection::NotFound),
+    }
+}
+
+fn decide_known(session: &Session, command: Command) -> Result<Vec<Event>, Rejection> {
+    let archived = session.standing == Standing::Archived;
+    match command {
+        Command::Create(_) | Command::Fork { .. } => Err(Rejection::Exists),
+        Command::Rename { title } => Ok(vec![Event::Renamed { title }]),
+        Command::Archive => match session.active_run {
+            Some(run) => Err(Rejection::RunActive(run)),
+            None if archived => Ok(vec![]),
+            None => Ok(vec![Event::Archived {}]),
+        },
+        Command::Restore => Ok(if archived { vec![Event::Restored {}] } else { vec![] }),
+        Command::Delete => match session.active_run {
+            Some(run) => Err(Rejection::RunActive(run)),
+            None => Ok(vec![Event::Deleted {}]),
+        },
+        Command::StartRun { run } => match session.active_run {
+            Some(active) if active == run => Ok(vec![]),
+            Some(active) => Err(Rejection::RunActive(active)),
+            None if archived => Err(Rejection::Archived),
+            None => Ok(vec![Event::RunStarted { run }]),
+        },
+        Command::EndRun { run, outcome } => Ok(if session.active_run == Some(run) {
+            vec![Event::RunEnded { run, outcome }]
+        } else {
+            vec![]
+        }),
+        Command::StoreBundle { run, generation, bundle } => {
+            if session.active_run != Some(run) {
+                Err(Rejection::NotTheActiveRun(run))
+            } else if session.head.as_ref().is_some_and(|head| head.digest == bundle.digest) {
+                Ok(vec![])
+            } else {
+                Ok(vec![Event::BundleStored { run, generation, bundle }])
+            }
+        }
+        Command::ExpireBundle { digest } => Ok(vec![Event::BundleExpired { digest }]),
+    }
+}

@@ -1,0 +1,14 @@
+//! A session: one line of work on one repository, with one working branch, one pull request and at
+//! most one active run.
+
+mod command;
+mod decide;
+mod event;
+mod rejection;
+mod state;
+
+pub use command::Command;
+pub use decide::decide;
+pub use event::{BundleInfo, Created, Event};
+pub use rejection::Rejection;
+pub use state::{Session, Standing, State, evolve, fold};

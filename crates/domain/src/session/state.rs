@@ -1,0 +1,87 @@
+use crate::{
+    ids::{RunId, SessionId, UserId},
+    session::{BundleInfo, Created, Event},
+};
+
+/// A session, folded from its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// No event yet.
+    #[default]
+    New,
+    /// It exists.
+    Known(Box<Session>),
+    /// It was deleted.
+    Deleted,
+}
+
+/// What is known of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// As it was made.
+    pub created: Created,
+    /// Whether it is in the everyday lists.
+    pub standing: Standing,
+    /// The run that works on it now.
+    pub active_run: Option<RunId>,
+    /// The newest bundle: what the next run restores.
+    pub head: Option<BundleInfo>,
+    /// The session that it was forked from.
+    pub forked_from: Option<SessionId>,
+}
+
+/// Whether a session is in the everyday lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    Open,
+    /// It is put away.
+    Archived,
+}
+
+impl Session {
+    /// Who made it.
+    #[must_use]
+    pub fn owner(&self) -> UserId {
+        self.created.owner
+    }
+}
+
+/// The state after `event`. Total: an event that does not fit changes nothing.
+#[must_use]
+pub fn evolve(state: State, event: &Event) -> State {
+    match (state, event) {
+        (State::New, Event::Created(created)) => State::Known(Box::new(Session {
+            created: created.clone(),
+            standing: Standing::Open,
+            active_run: None,
+            head: None,
+            forked_from: None,
+        })),
+        (State::Known(session), event) => evolve_known(session, event),
+        (state @ (State::New | State::Deleted), _) => state,
+    }
+}
+
+/// The state after all of `events`, from nothing.
+#[must_use]
+pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> State {
+    events.into_iter().fold(State::New, evolve)
+}
+
+fn evolve_known(mut session: Box<Session>, event: &Event) -> State {
+    match event {
+        Event::Created(_) | Event::Renamed { .. } | Event::BundleExpired { .. } => {}
+        Event::Forked { from, bundle } => {
+            session.forked_from = Some(*from);
+            session.head = Some(bundle.clone());
+        }
+        Event::Archived {} => session.standing = Standing::Archived,
+        Event::Restored {} => session.standing = Standing::Open,
+        Event::Deleted {} => return State::Deleted,
+        Event::RunStarted { run } => session.active_run = Some(*run),
+        Event::RunEnded { .. } => session.active_run = None,
+        Event::BundleStored { bundle, .. } => session.head = Some(bundle.clone()),
+    }
+    State::Known(session)
+}
