@@ -1,0 +1,148 @@
+//! Handling commands: load → fold → decide → append.
+
+mod attempt;
+mod refused;
+mod work;
+
+use domain::{
+    event::{Event, Recorded},
+    ids::{Generation, RunId, SessionId, StreamVersion},
+    run, session,
+    stream::StreamId,
+};
+use sqlx::{PgPool, Postgres, Transaction};
+
+use crate::{
+    Accepted, Caused, CommandError, Context, Doorbell, StoreError,
+    handler::work::Work,
+    store::{self, load},
+};
+
+/// Handles commands and reads single streams. Cheap to clone.
+#[derive(Clone)]
+pub struct Commands {
+    pool: PgPool,
+    context: Context,
+    doorbell: Doorbell,
+}
+
+impl Commands {
+    /// Handles commands on the event log in `pool`.
+    #[must_use]
+    pub fn new(pool: PgPool, context: Context) -> Self {
+        Self { pool, context, doorbell: Doorbell::new() }
+    }
+
+    /// The clock and the randomness in use.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Rings after every append through this value or a clone of it.
+    #[must_use]
+    pub fn doorbell(&self) -> Doorbell {
+        self.doorbell.clone()
+    }
+
+    /// Handles a session's command.
+    pub async fn session(
+        &self,
+        id: SessionId,
+        command: session::Command,
+        caused: Caused,
+    ) -> Result<Accepted, CommandError> {
+        self.handle(Work::Session { id, command }, caused).await
+    }
+
+    /// Handles a run's command. Where it ends the run, the session's active run ends with it, in the
+    /// same transaction. A request is handled as [`start_run`](Self::start_run).
+    pub async fn run(
+        &self,
+        id: RunId,
+        command: run::Command,
+        caused: Caused,
+    ) -> Result<Accepted, CommandError> {
+        self.handle(Work::of_run(id, command), caused).await
+    }
+
+    /// Makes a run and makes it the session's active one, in one transaction. `If-Match` is about the
+    /// session; the answer is about the run.
+    pub async fn start_run(
+        &self,
+        session: SessionId,
+        run: RunId,
+        request: run::Command,
+        caused: Caused,
+    ) -> Result<Accepted, CommandError> {
+        self.handle(Work::StartRun { session, run, request }, caused).await
+    }
+
+    /// Handles a run's command within the caller's transaction, which sees its own events. On
+    /// [`CommandError::Contended`] and [`CommandError::Store`] the transaction is lost and the caller
+    /// begins it anew; after any other refusal it goes on. A refusal is not recorded: it is the caller's
+    /// to call [`refused`](Self::refused). The caller rings the doorbell after the commit.
+    pub async fn run_in_tx(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        id: RunId,
+        command: run::Command,
+        caused: &Caused,
+    ) -> Result<Accepted, CommandError> {
+        self.once(tx, &Work::of_run(id, command), caused).await
+    }
+
+    /// Records a bundle in the run's and in the session's stream, within the caller's transaction, as
+    /// [`run_in_tx`](Self::run_in_tx).
+    pub async fn store_snapshot_in_tx(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        run: RunId,
+        generation: Generation,
+        bundle: session::BundleInfo,
+        cause: run::SnapshotCause,
+        caused: &Caused,
+    ) -> Result<Accepted, CommandError> {
+        self.once(tx, &Work::StoreSnapshot { run, generation, bundle, cause }, caused).await
+    }
+
+    /// A session as it is now. A session without events is `State::New` at version 0.
+    pub async fn load_session(
+        &self,
+        id: SessionId,
+    ) -> Result<(session::State, StreamVersion), StoreError> {
+        let loaded = store::load(&self.pool, id.into()).await?;
+        Ok((work::fold_session(&loaded.events), loaded.version.get()))
+    }
+
+    /// A run as it is now. A run without events is `State::New` at version 0.
+    pub async fn load_run(&self, id: RunId) -> Result<(run::State, StreamVersion), StoreError> {
+        let loaded = store::load(&self.pool, id.into()).await?;
+        Ok((work::fold_run(&loaded.events), loaded.version.get()))
+    }
+
+    /// A run's events after a version, in order.
+    pub async fn run_events(
+        &self,
+        id: RunId,
+        after: StreamVersion,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        load::events_after(&self.pool, id.into(), after).await
+    }
+
+    /// Appends events of an actor's own stream that follow from no decision: signing in, tokens.
+    pub async fn actor(
+        &self,
+        stream: StreamId,
+        event: domain::actor::Event,
+        caused: &Caused,
+    ) -> Result<(), CommandError> {
+        self.append_any(stream, Event::Actor(event), caused).await
+    }
+}

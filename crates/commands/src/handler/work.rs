@@ -1,0 +1,282 @@
+//! What a command comes to: which streams it loads, and what it would append to each.
+
+use domain::{
+    event::{Event, Recorded},
+    ids::{Generation, RunId, SessionId},
+    run, session,
+    stream::StreamId,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    CommandError,
+    store::{
+        Append,
+        load::{Loaded, load_on},
+    },
+};
+
+/// One command, with the streams it is about.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    Session {
+        id: SessionId,
+        command: session::Command,
+    },
+    Run {
+        id: RunId,
+        command: run::Command,
+    },
+    StartRun {
+        session: SessionId,
+        run: RunId,
+        request: run::Command,
+    },
+    StoreSnapshot {
+        run: RunId,
+        generation: Generation,
+        bundle: session::BundleInfo,
+        cause: run::SnapshotCause,
+    },
+}
+
+/// What is to be appended. The answer is about the stream of the first.
+pub(super) struct Plan {
+    pub(super) appends: Vec<Append>,
+    /// Which of them a caller's `If-Match` is about.
+    pub(super) if_match: usize,
+    pub(super) decided: Result<(), CommandError>,
+}
+
+impl Work {
+    /// A run's command: a request is about the session too.
+    pub(super) fn of_run(id: RunId, command: run::Command) -> Self {
+        match command {
+            run::Command::Request { ref requested, .. } => {
+                Self::StartRun { session: requested.session, run: id, request: command }
+            }
+            command => Self::Run { id, command },
+        }
+    }
+
+    /// The stream that the answer is about.
+    pub(super) fn stream(&self) -> StreamId {
+        match self {
+            Self::Session { id, .. } => (*id).into(),
+            Self::Run { id: run, .. }
+            | Self::StartRun { run, .. }
+            | Self::StoreSnapshot { run, .. } => (*run).into(),
+        }
+    }
+
+    /// The id that the answer names.
+    pub(super) fn target(&self) -> Uuid {
+        self.stream().id
+    }
+
+    /// The stream and the stable name of the command, for the audit trail of refusals; no stream where
+    /// the command was to make it.
+    pub(super) fn audited(&self) -> (Option<StreamId>, &'static str) {
+        match self {
+            Self::Session { id, command } => {
+                let name = session_command(command);
+                let makes =
+                    matches!(command, session::Command::Create(_) | session::Command::Fork { .. });
+                (if makes { None } else { Some((*id).into()) }, name)
+            }
+            Self::Run { id, command } => (Some((*id).into()), run_command(command)),
+            Self::StartRun { session, .. } => (Some((*session).into()), "run.start"),
+            Self::StoreSnapshot { run, .. } => (Some((*run).into()), "run.report.snapshot"),
+        }
+    }
+
+    /// Loads, folds and decides.
+    pub(super) async fn plan(&self, connection: &mut PgConnection) -> Result<Plan, CommandError> {
+        match self {
+            Self::Session { id, command } => {
+                let loaded = load_on(&mut *connection, (*id).into()).await?;
+                let decided = session::decide(&fold_session(&loaded.events), command.clone());
+                Ok(Plan::of(loaded, decided))
+            }
+            Self::Run { id, command } => {
+                let loaded = load_on(&mut *connection, (*id).into()).await?;
+                let state = fold_run(&loaded.events);
+                let decided = run::decide(&state, command.clone());
+                let ended = decided.as_deref().ok().and_then(outcome);
+                let mut plan = Plan::of(loaded, decided);
+                if let (Some(outcome), run::State::Known(run)) = (ended, state) {
+                    let session = run.requested.session;
+                    let command = session::Command::EndRun { run: *id, outcome };
+                    plan.appends.push(also(connection, session, vec![command]).await?);
+                }
+                Ok(plan)
+            }
+            Self::StartRun { session, run, request } => {
+                let loaded = load_on(&mut *connection, (*run).into()).await?;
+                let decided = run::decide(&fold_run(&loaded.events), request.clone());
+                let mut plan = Plan::of(loaded, decided);
+                plan.if_match = 1;
+                let start = session::Command::StartRun { run: *run };
+                let started = also_or(connection, *session, vec![start]).await?;
+                plan.add(started);
+                Ok(plan)
+            }
+            Self::StoreSnapshot { run, generation, bundle, cause } => {
+                let loaded = load_on(&mut *connection, (*run).into()).await?;
+                let state = fold_run(&loaded.events);
+                let report = run::Command::ReportSnapshot {
+                    generation: *generation,
+                    digest: bundle.digest.clone(),
+                    cause: *cause,
+                };
+                let decided = run::decide(&state, report);
+                let ended = decided.as_deref().ok().and_then(outcome);
+                let mut plan = Plan::of(loaded, decided);
+                if let (Ok(()), run::State::Known(known)) = (&plan.decided, state) {
+                    let mut commands = vec![session::Command::StoreBundle {
+                        run: *run,
+                        generation: *generation,
+                        bundle: bundle.clone(),
+                    }];
+                    if let Some(outcome) = ended {
+                        commands.push(session::Command::EndRun { run: *run, outcome });
+                    }
+                    let stored = also_or(connection, known.requested.session, commands).await?;
+                    plan.add(stored);
+                }
+                Ok(plan)
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn of<E, R>(loaded: Loaded, decided: Result<Vec<E>, R>) -> Self
+    where
+        Event: From<E>,
+        CommandError: From<R>,
+    {
+        let (events, decided) = match decided {
+            Ok(events) => (events.into_iter().map(Event::from).collect(), Ok(())),
+            Err(rejection) => (vec![], Err(rejection.into())),
+        };
+        Self { appends: vec![Append { after: loaded.version, events }], if_match: 0, decided }
+    }
+
+    fn add(&mut self, (append, decided): (Append, Result<(), session::Rejection>)) {
+        self.appends.push(append);
+        // What the session says comes first: a run of a session that is not there is not there either.
+        if let Err(rejection) = decided {
+            self.decided = Err(rejection.into());
+        }
+    }
+}
+
+/// What the session does about its run, where that cannot be refused.
+async fn also(
+    connection: &mut PgConnection,
+    session: SessionId,
+    commands: Vec<session::Command>,
+) -> Result<Append, CommandError> {
+    let (append, decided) = also_or(connection, session, commands).await?;
+    decided?;
+    Ok(append)
+}
+
+async fn also_or(
+    connection: &mut PgConnection,
+    session: SessionId,
+    commands: Vec<session::Command>,
+) -> Result<(Append, Result<(), session::Rejection>), CommandError> {
+    let loaded = load_on(connection, session.into()).await?;
+    let mut state = fold_session(&loaded.events);
+    let mut events = vec![];
+    let mut decided = Ok(());
+    for command in commands {
+        match session::decide(&state, command) {
+            Ok(more) => {
+                state = more.iter().fold(state, session::evolve);
+                events.extend(more.into_iter().map(Event::Session));
+            }
+            Err(rejection) => {
+                decided = Err(rejection);
+                break;
+            }
+        }
+    }
+    Ok((Append { after: loaded.version, events }, decided))
+}
+
+pub(super) fn fold_session(events: &[Recorded]) -> session::State {
+    session::fold(events.iter().filter_map(|recorded| match &recorded.event {
+        Event::Session(event) => Some(event),
+        Event::Run(_) | Event::Actor(_) | Event::Log(_) => None,
+    }))
+}
+
+pub(super) fn fold_run(events: &[Recorded]) -> run::State {
+    run::fold(events.iter().filter_map(|recorded| match &recorded.event {
+        Event::Run(event) => Some(event),
+        Event::Session(_) | Event::Actor(_) | Event::Log(_) => None,
+    }))
+}
+
+/// How the run ends by these events, if it does.
+fn outcome(events: &[run::Event]) -> Option<run::Outcome> {
+    events.iter().find_map(|event| match event {
+        run::Event::Succeeded { .. } => Some(run::Outcome::Succeeded),
+        run::Event::Failed { .. } => Some(run::Outcome::Failed),
+        run::Event::Cancelled {} => Some(run::Outcome::Cancelled),
+        _ => None,
+    })
+}
+
+const fn session_command(command: &session::Command) -> &'static str {
+    match command {
+        session::Command::Create(_) => "session.create",
+        session::Command::Fork { .. } => "session.fork",
+        session::Command::Rename { .. } => "session.rename",
+        session::Command::Archive => "session.archive",
+        session::Command::Restore => "session.restore",
+        session::Command::Delete => "session.delete",
+        session::Command::StartRun { .. } => "session.start-run",
+        session::Command::EndRun { .. } => "session.end-run",
+        session::Command::StoreBundle { .. } => "session.store-bundle",
+        session::Command::ExpireBundle { .. } => "session.expire-bundle",
+    }
+}
+
+const fn run_command(command: &run::Command) -> &'static str {
+    match command {
+        run::Command::Request { .. } => "run.start",
+        run::Command::Queue { .. } => "run.queue",
+        run::Command::Admit => "run.admit",
+        run::Command::ReportWorkloadCreated { .. } => "run.report.workload-created",
+        run::Command::ReportFence { .. } => "run.report.fence",
+        run::Command::ReportRestored { .. } => "run.report.restored",
+        run::Command::ReportReady { .. } => "run.report.ready",
+        run::Command::Prompt { .. } => "run.prompt",
+        run::Command::ReportTurnStarted { .. } => "run.report.turn-started",
+        run::Command::ReportTurnEnded { .. } => "run.report.turn-ended",
+        run::Command::ReportTurnFailed { .. } => "run.report.turn-failed",
+        run::Command::Interrupt => "run.interrupt",
+        run::Command::ReportInputRequired { .. } => "run.report.input-required",
+        run::Command::ReportInputWithdrawn { .. } => "run.report.input-withdrawn",
+        run::Command::GiveInput { .. } => "run.give-input",
+        run::Command::Finish { .. } => "run.finish",
+        run::Command::Cancel => "run.cancel",
+        run::Command::Expire { .. } => "run.expire",
+        run::Command::ReportPushed { .. } => "run.report.pushed",
+        run::Command::ReportNothingToPublish { .. } => "run.report.nothing-to-publish",
+        run::Command::ReportPublishFailed { .. } => "run.report.publish-failed",
+        run::Command::RequestPublish => "run.publish",
+        run::Command::RecordPullRequest { .. } => "run.record-pull-request",
+        run::Command::ReportUsage { .. } => "run.report.usage",
+        run::Command::ReportSnapshot { .. } => "run.report.snapshot",
+        run::Command::AbandonSnapshot => "run.abandon-snapshot",
+        run::Command::ReportLost { .. } => "run.report.lost",
+        run::Command::ReportRefused { .. } => "run.report.refused",
+        run::Command::ReportWorkloadRemoved { .. } => "run.report.workload-removed",
+    }
+}

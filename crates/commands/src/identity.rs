@@ -1,0 +1,40 @@
+use domain::ids::{Generation, RunId};
+
+use crate::{Commands, StoreError};
+
+impl Commands {
+    /// Records the identity of a run's sidecar, by the SHA-256 of its token. A token issued before for
+    /// the same generation stops working.
+    pub async fn issue_identity(
+        &self,
+        run: RunId,
+        generation: Generation,
+        token_sha256: [u8; 32],
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into runtime.run_identity (run, generation, token_sha256) values ($1, $2, $3)
+             on conflict (run, generation)
+             do update set token_sha256 = excluded.token_sha256, issued_at = now()",
+            run.0,
+            i32::try_from(generation.0).unwrap_or(i32::MAX),
+            &token_sha256[..],
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Whose token has this SHA-256.
+    pub async fn identify(
+        &self,
+        token_sha256: [u8; 32],
+    ) -> Result<Option<(RunId, Generation)>, StoreError> {
+        let row = sqlx::query!(
+            "select run, generation from runtime.run_identity where token_sha256 = $1",
+            &token_sha256[..],
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.map(|row| (RunId(row.run), Generation(row.generation.unsigned_abs()))))
+    }
+}
