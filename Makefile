@@ -1,0 +1,36 @@
+# make demo   everything from a bare checkout to a pull request; ARGS=--once exits when it is there
+# make check  the fast checks: format, lints, unit tests
+# make test   all tests; sets up all that they need
+# make soak   the long form of the fault tests; SEED=n plays one again
+# make bench  measurements against bare baselines; QUICK=1 for the short form
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+export SQLX_OFFLINE ?= true
+
+.PHONY: help setup build demo check test soak bench
+
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
+
+setup:
+	@scripts/setup >/dev/null
+
+build: setup
+	$(CARGO) build --workspace --bins
+
+demo: build
+	PADDOCK_OPENCODE="$$(scripts/setup)" target/debug/paddock up --demo $(ARGS)
+
+check:
+	scripts/check
+
+test: setup
+	scripts/test $(ARGS)
+
+soak: setup
+	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test --test kill $(ARGS)
+
+bench: setup
+	QUICK=$(QUICK) scripts/bench
