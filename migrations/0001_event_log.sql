@@ -132,6 +132,14 @@ create table runtime.refusal (
   constraint refusal_pkey primary key (actor, command, target, code)
 );
 
+-- Why sequencer and relay wait for `paddock log adopt`: at most one row.
+create table runtime.log_halt (
+  the_only boolean     not null default true check (the_only),
+  reason   text        not null,
+  since    timestamptz not null default now(),
+  constraint log_halt_pkey primary key (the_only)
+);
+
 -- Which sidecar holds which identity: the digest of its token, never the token.
 create table runtime.run_identity (
   run          uuid        not null,

@@ -2,22 +2,32 @@
 //!
 //! - [`Commands`] handles a command: load → fold → decide → append.
 //! - [`store`] loads and appends; an expected version is a value that only a load gives out.
+//! - [`sequencer`] gives committed events their positions; [`relay`] copies them to NATS JetStream.
+//! - [`log`] proves the log whole, and takes it over after a restore.
 //! - [`migrate`](mod@migrate) makes the schema; [`rights`] checks that the serving role can only add.
 
 mod caused;
+mod connect;
 mod context;
 mod doorbell;
+mod election;
 mod error;
 mod handler;
 mod identity;
+pub mod log;
 pub mod migrate;
+pub mod progress;
+pub mod relay;
 pub mod rights;
+pub mod sequencer;
 pub mod store;
 
 pub use caused::{Accepted, Caused, Idempotency};
+pub use connect::connect;
 pub use context::{Clock, Context, Entropy};
 pub use doorbell::{Doorbell, Listener};
 pub use error::{CommandError, StoreError};
 pub use handler::Commands;
 pub use migrate::migrate;
+pub use progress::{Progress, Standing};
 pub use rights::check_rights;

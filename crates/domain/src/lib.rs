@@ -15,4 +15,5 @@ pub mod run;
 pub mod session;
 pub mod stream;
 pub mod text;
+pub mod tree;
 pub mod workload;

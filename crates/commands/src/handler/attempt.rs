@@ -51,9 +51,25 @@ impl Commands {
         Err(CommandError::Contended)
     }
 
+    /// One attempt within a caller's transaction. A failed insert would end that, so that the idempotency
+    /// key is looked up first.
+    pub(super) async fn in_tx(
+        &self,
+        connection: &mut PgConnection,
+        work: &Work,
+        caused: &Caused,
+    ) -> Result<Accepted, CommandError> {
+        if let Some(key) = &caused.idempotency
+            && let Some(first) = first_answer(&mut *connection, caused.actor, key).await?
+        {
+            return Ok(first);
+        }
+        self.once(connection, work, caused).await
+    }
+
     /// One attempt. The idempotency key is looked up only where the answer depends on it: in the usual
     /// case it is inserted with the events, and a key that is there already makes that fail.
-    pub(super) async fn once(
+    async fn once(
         &self,
         connection: &mut PgConnection,
         work: &Work,
@@ -129,7 +145,7 @@ impl Commands {
     }
 
     /// Waits a little longer each time, and not as long as the others.
-    async fn back_off(&self, attempt: u32) {
+    pub(super) async fn back_off(&self, attempt: u32) {
         let mut random = [0];
         self.context.entropy.bytes(&mut random);
         let most = 500 << attempt.min(7);

@@ -95,7 +95,7 @@ impl Commands {
         command: run::Command,
         caused: &Caused,
     ) -> Result<Accepted, CommandError> {
-        self.once(tx, &Work::of_run(id, command), caused).await
+        self.in_tx(tx, &Work::of_run(id, command), caused).await
     }
 
     /// Records a bundle in the run's and in the session's stream, within the caller's transaction, as
@@ -109,7 +109,7 @@ impl Commands {
         cause: run::SnapshotCause,
         caused: &Caused,
     ) -> Result<Accepted, CommandError> {
-        self.once(tx, &Work::StoreSnapshot { run, generation, bundle, cause }, caused).await
+        self.in_tx(tx, &Work::StoreSnapshot { run, generation, bundle, cause }, caused).await
     }
 
     /// A session as it is now. A session without events is `State::New` at version 0.

@@ -214,9 +214,9 @@ impl<'a> Unit<'a> {
             return AppendError::Store(error.into());
         };
         match (database.code().as_deref(), database.constraint()) {
-            (Some(UNIQUE_VIOLATION), Some("event_stream_version")) => AppendError::VersionTaken,
-            // Two commands that touch the same two streams: one of them is told to try again.
-            (Some(DEADLOCK_DETECTED), _) => AppendError::VersionTaken,
+            // A deadlock: two commands touch the same two streams, and one of them must try again.
+            (Some(UNIQUE_VIOLATION), Some("event_stream_version"))
+            | (Some(DEADLOCK_DETECTED), _) => AppendError::VersionTaken,
             (Some(UNIQUE_VIOLATION), Some("idempotency_pkey")) => AppendError::KeyTaken,
             (Some(UNIQUE_VIOLATION), Some("event_pkey")) => {
                 AppendError::Store(StoreError::IdTaken {
