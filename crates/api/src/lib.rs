@@ -1,1 +1,5 @@
-//! To be written.
+//! The HTTP side of Paddock: the public API, and the listeners of sidecars and gateways.
+
+pub mod bundles;
+pub mod link;
+pub mod output;

@@ -1,0 +1,142 @@
+use domain::ids::RunId;
+use futures::TryStreamExt as _;
+use link::{Fold, Item, Message};
+use sha2::{Digest as _, Sha256};
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    Subscription,
+    read::{Stored, pack, unpack, update},
+    wake::Bells,
+};
+
+/// How many items are read at once where all are wanted.
+const PAGE: u32 = 1_000;
+
+/// The stored output of runs. Cheap to clone; clones wake each other's subscribers.
+#[derive(Clone)]
+pub struct Outputs {
+    pool: PgPool,
+    bells: Bells,
+}
+
+impl Outputs {
+    /// The output stored in `pool`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, bells: Bells::default() }
+    }
+
+    /// At most `limit` items after the number `after`, in order.
+    pub async fn read(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Stored>, sqlx::Error> {
+        let rows = sqlx::query!(
+            "select seq, zstd, item from runtime.run_output
+             where run = $1 and seq > $2 order by seq limit $3",
+            run.0,
+            i64::try_from(after).unwrap_or(i64::MAX),
+            i64::from(limit),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|row| stored(row.seq, row.zstd, row.item)).collect()
+    }
+
+    /// The number of the newest item; 0 where there is none.
+    pub async fn newest(&self, run: RunId) -> Result<u64, sqlx::Error> {
+        let newest = sqlx::query_scalar!(
+            r#"select coalesce(max(seq), 0) as "seq!" from runtime.run_output where run = $1"#,
+            run.0,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(newest.unsigned_abs())
+    }
+
+    /// Wakes when there may be more. Subscribe first, then read, and nothing is missed.
+    #[must_use]
+    pub fn subscribe(&self, run: RunId) -> Subscription {
+        self.bells.listen(run)
+    }
+
+    /// The agent's message list, folded from all items, and the number of the newest one folded.
+    pub async fn transcript(&self, run: RunId) -> Result<(Vec<Message>, u64), sqlx::Error> {
+        let mut fold = Fold::default();
+        let mut newest = 0;
+        loop {
+            let items = self.read(run, newest, PAGE).await?;
+            let Some(last) = items.last() else { return Ok((fold.messages(), newest)) };
+            newest = last.seq;
+            for stored in &items {
+                fold.push(&stored.item());
+            }
+        }
+    }
+
+    /// SHA-256 of all that is stored of the run: what [`super::digest_of`] makes of its items.
+    pub async fn digest(&self, run: RunId) -> Result<String, sqlx::Error> {
+        let mut rows = sqlx::query!(
+            "select seq, zstd, item from runtime.run_output where run = $1 order by seq",
+            run.0,
+        )
+        .fetch(&self.pool);
+        let mut hash = Sha256::new();
+        while let Some(row) = rows.try_next().await? {
+            update(&mut hash, &stored(row.seq, row.zstd, row.item)?.json);
+        }
+        Ok(hex::encode(hash.finalize()))
+    }
+
+    /// Removes all output of a run: its session was deleted.
+    pub async fn remove(&self, run: RunId) -> Result<(), sqlx::Error> {
+        sqlx::query!("delete from runtime.run_output where run = $1", run.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Wakes this process's subscribers, once what they wait for is committed.
+    pub(crate) fn ring(&self, run: RunId) {
+        self.bells.ring(run);
+    }
+
+    /// Stores items after the number `after`; the caller holds the run's link, which numbers them.
+    pub(crate) async fn store_in_tx(
+        connection: &mut PgConnection,
+        run: RunId,
+        after: u64,
+        items: &[Item],
+    ) -> Result<(), sqlx::Error> {
+        let mut seqs = Vec::with_capacity(items.len());
+        let mut packed = Vec::with_capacity(items.len());
+        let mut bytes = Vec::with_capacity(items.len());
+        for (seq, item) in (after + 1..).zip(items) {
+            let json =
+                serde_json::to_vec(item).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            let (zstd, item) = pack(json);
+            seqs.push(i64::try_from(seq).unwrap_or(i64::MAX));
+            packed.push(zstd);
+            bytes.push(item);
+        }
+        sqlx::query!(
+            "insert into runtime.run_output (run, seq, zstd, item)
+             select $1, * from unnest($2::bigint[], $3::boolean[], $4::bytea[])",
+            run.0,
+            &seqs,
+            &packed,
+            &bytes,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+fn stored(seq: i64, zstd: bool, item: Vec<u8>) -> Result<Stored, sqlx::Error> {
+    let json = unpack(zstd, item).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Stored { seq: seq.unsigned_abs(), json })
+}
