@@ -35,6 +35,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_secs(1);
 /// The longest that one message to the peer may take.
 const SEND: Duration = Duration::from_secs(30);
+/// How long a refused peer may take to hang up.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// The most frames, and the most of their bytes, in one transaction.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -90,6 +92,9 @@ pub(super) async fn serve(mut socket: WebSocket, link: LinkState, caller: Caller
     };
     let _ = send(&mut socket, &Down::Refused { reason: reason.to_owned(), retry }).await;
     let _ = timeout(SEND, socket.send(Message::Close(None))).await;
+    // What the peer still sends is read away: closing over it would reset the connection, and the peer
+    // might never see why.
+    let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
 }
 
 struct Connection<'a> {

@@ -1,0 +1,209 @@
+use domain::ids::BundleDigest;
+use paddock_api::bundles::BundleError;
+use reqwest::{Client, Response, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use crate::world::{Workload, World};
+
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+struct Uploads<'a> {
+    world: &'a World,
+    token: &'a str,
+    digest: String,
+}
+
+impl<'a> Uploads<'a> {
+    fn of(world: &'a World, workload: &'a Workload, bytes: &[u8]) -> Self {
+        Self { world, token: &workload.token, digest: digest(bytes) }
+    }
+
+    fn url(&self) -> String {
+        self.world.url(&format!("/bundles/{}", self.digest))
+    }
+
+    async fn put(&self, first: usize, part: &[u8], total: usize) -> Response {
+        let range = format!("bytes {first}-{}/{total}", first + part.len() - 1);
+        Client::new()
+            .put(self.url())
+            .bearer_auth(self.token)
+            .header("content-range", range)
+            .body(part.to_vec())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    async fn offset(&self) -> Option<u64> {
+        let head = Client::new().head(self.url()).bearer_auth(self.token).send().await.unwrap();
+        match head.status() {
+            StatusCode::NOT_FOUND => None,
+            _ => Some(head.headers()["upload-offset"].to_str().unwrap().parse().unwrap()),
+        }
+    }
+
+    async fn get(&self, range: Option<&str>) -> Response {
+        let mut get = Client::new().get(self.url()).bearer_auth(self.token);
+        if let Some(range) = range {
+            get = get.header("range", range);
+        }
+        get.send().await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0] ^ 7).collect();
+    let uploads = Uploads::of(&world, &workload, &bytes);
+    assert_eq!(uploads.offset().await, None);
+    assert_eq!(uploads.put(0, &bytes[..40_000], bytes.len()).await.status(), 204);
+    assert_eq!(uploads.offset().await, Some(40_000));
+    assert_eq!(uploads.get(None).await.status(), 404);
+    let name = BundleDigest(uploads.digest.clone());
+    assert!(matches!(world.bundles.open(&name, None).await, Err(BundleError::NotFound)));
+
+    // A part that does not go on where the last one ended is told where that is.
+    let gap = uploads.put(50_000, &bytes[50_000..], bytes.len()).await;
+    assert_eq!(
+        (gap.status(), &gap.headers()["upload-offset"]),
+        (StatusCode::CONFLICT, &"40000".parse().unwrap())
+    );
+    assert_eq!(uploads.put(0, &bytes[..10], bytes.len()).await.status(), 409);
+
+    assert_eq!(uploads.put(40_000, &bytes[40_000..], bytes.len()).await.status(), 201);
+    assert_eq!(uploads.offset().await, Some(100_000));
+    let whole = uploads.get(None).await;
+    assert_eq!(whole.headers()["etag"], format!("\"{}\"", uploads.digest));
+    assert!(whole.bytes().await.unwrap() == bytes);
+    let part = uploads.get(Some("bytes=99990-")).await;
+    assert_eq!(part.status(), 206);
+    assert_eq!(part.headers()["content-range"], "bytes 99990-99999/100000");
+    assert!(part.bytes().await.unwrap() == bytes[99_990..]);
+    assert_eq!(uploads.get(Some("bytes=100000-")).await.status(), 416);
+    // Once more from the beginning: it is there already.
+    assert_eq!(uploads.put(0, &bytes, bytes.len()).await.status(), 201);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_resumed_upload_with_a_wrong_digest_is_refused_and_dropped() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes = vec![1; 1000];
+    let uploads = Uploads::of(&world, &workload, &bytes);
+    assert_eq!(uploads.put(0, &bytes[..500], 1000).await.status(), 204);
+    let mut flipped = bytes[500..].to_vec();
+    flipped[499] ^= 1;
+    assert_eq!(uploads.put(500, &flipped, 1000).await.status(), 422);
+    assert_eq!(uploads.offset().await, None);
+    assert_eq!(uploads.get(None).await.status(), 404);
+    assert_eq!(uploads.put(0, &bytes, 1000).await.status(), 201);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_breaks_off_in_the_middle_of_a_body_stays_and_is_not_visible() {
+    use tokio::io::AsyncWriteExt as _;
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes = vec![7; 10_000];
+    let uploads = Uploads::of(&world, &workload, &bytes);
+    let mut socket = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    let head = format!(
+        "PUT /bundles/{} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         content-range: bytes 0-9999/10000\r\ncontent-length: 10000\r\n\r\n",
+        uploads.digest, workload.token
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&bytes[..6_000]).await.unwrap();
+    socket.flush().await.unwrap();
+    while uploads.offset().await.unwrap_or(0) < 6_000 {
+        tokio::task::yield_now().await;
+    }
+    drop(socket);
+    assert_eq!(uploads.get(None).await.status(), 404);
+    // The killed upload lets go of the file once the server sees its end.
+    let rest = loop {
+        let rest = uploads.put(6_000, &bytes[6_000..], 10_000).await;
+        if rest.status() != 409 {
+            break rest;
+        }
+    };
+    assert_eq!(rest.status(), 201);
+    assert!(uploads.get(None).await.bytes().await.unwrap() == bytes);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn another_session_can_neither_read_it_nor_tell_that_it_is_there() {
+    let world = World::new().await;
+    let (mine, theirs) = (world.admitted().await, world.admitted().await);
+    let bytes = b"secret work".to_vec();
+    let own = Uploads::of(&world, &mine, &bytes);
+    assert_eq!(own.put(0, &bytes, bytes.len()).await.status(), 201);
+    let other = Uploads::of(&world, &theirs, &bytes);
+    assert_eq!(other.offset().await, None);
+    assert_eq!(other.get(None).await.status(), 404);
+    // Only who has the bytes has the bundle.
+    assert_eq!(other.put(0, &bytes, bytes.len()).await.status(), 201);
+
+    // What it is to restore, it may read.
+    let from = BundleDigest(own.digest.clone());
+    let fork = world.admitted_with(|requested| requested.from = Some(from)).await;
+    assert_eq!(Uploads::of(&world, &fork, &bytes).get(None).await.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn bytes_go_with_the_last_session_that_has_them() {
+    let world = World::new().await;
+    let (one, two) = (world.admitted().await, world.admitted().await);
+    let bytes = b"shared".to_vec();
+    for workload in [&one, &two] {
+        let put = Uploads::of(&world, workload, &bytes).put(0, &bytes, bytes.len()).await;
+        assert_eq!(put.status(), 201);
+    }
+    let name = BundleDigest(digest(&bytes));
+    world.bundles.remove(one.session, &name).await.unwrap();
+    assert_eq!(Uploads::of(&world, &one, &bytes).get(None).await.status(), 404);
+    assert_eq!(Uploads::of(&world, &two, &bytes).get(None).await.status(), 200);
+    world.bundles.remove(two.session, &name).await.unwrap();
+    assert!(matches!(world.bundles.open(&name, None).await, Err(BundleError::NotFound)));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn nonsense_and_too_much_are_refused() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes = vec![0; 10];
+    let mut uploads = Uploads::of(&world, &workload, &bytes);
+    assert_eq!(uploads.put(0, &bytes, 2 * 1024 * 1024).await.status(), 413);
+    assert_eq!(uploads.put(0, &bytes, 5).await.status(), 416);
+    let none = Client::new().put(uploads.url()).bearer_auth(&workload.token).send().await.unwrap();
+    assert_eq!(none.status(), 416);
+    uploads.digest = "..%2f..%2fetc%2fpasswd".to_owned();
+    assert_eq!(uploads.put(0, &bytes, 10).await.status(), 400);
+    assert_eq!(uploads.get(None).await.status(), 404);
+    let left: Vec<_> = std::fs::read_dir(world.store.path().join("partial")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn partial_uploads_that_nobody_goes_on_with_are_pruned() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes = vec![3; 10];
+    let uploads = Uploads::of(&world, &workload, &bytes);
+    assert_eq!(uploads.put(0, &bytes[..5], 10).await.status(), 204);
+    let hour = std::time::Duration::from_hours(1);
+    assert_eq!(world.bundles.prune_partial(hour).await.unwrap(), 0);
+    assert_eq!(world.bundles.prune_partial(std::time::Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(uploads.offset().await, None);
+    world.end().await;
+}
