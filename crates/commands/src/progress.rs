@@ -125,7 +125,7 @@ fn report(part: &str, standing: &Standing) {
         Standing::Standby => tracing::info!(part, "another process does the work"),
         Standing::Active => tracing::info!(part, "active"),
         Standing::Halted(reason) => {
-            tracing::error!(part, reason, "halted until `paddock log adopt`")
+            tracing::error!(part, reason, "halted until `paddock log adopt`");
         }
         Standing::Down(reason) => tracing::warn!(part, reason, "failed, tries again"),
     }
