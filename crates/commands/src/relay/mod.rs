@@ -68,7 +68,7 @@ impl Relay {
     #[must_use]
     pub fn new(client: async_nats::Client, source: impl Into<String>) -> Self {
         let jetstream =
-            jetstream::context::ContextBuilder::new().timeout(Duration::from_secs(5)).build(client);
+            jetstream::context::ContextBuilder::new().timeout(Duration::from_secs(3)).build(client);
         Self { jetstream, source: source.into(), replicas: 1 }
     }
 
