@@ -1,0 +1,14 @@
+//! GitHub's REST API, as far as the control plane itself uses it: to check a repository, to list its
+//! branches and issues, and to open pull requests. The agent has its own way, through the gateway.
+
+mod answer;
+mod client;
+mod error;
+mod pulls;
+mod repositories;
+
+pub use answer::Page;
+pub use client::GitHub;
+pub use error::GitHubError;
+pub use pulls::{NewPull, Pull};
+pub use repositories::{BranchInfo, Issue, RepositoryInfo, User};
