@@ -4,6 +4,7 @@
 -- frames of an older connection, of whichever replica, find no row to update.
 create table runtime.run_link (
   run        uuid        not null,
+  session    uuid        not null,
   generation integer     not null,
   epoch      bigint      not null,
   acked      bigint      not null, -- frames of this generation up to here are stored

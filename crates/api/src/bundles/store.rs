@@ -3,6 +3,7 @@ use std::{
     ops::Range,
     path::{Path as FilePath, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -39,6 +40,15 @@ pub struct Uploader {
     pub run: RunId,
     /// The generation of the run's workload.
     pub generation: Generation,
+}
+
+/// A bundle that may be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// Whose it is.
+    pub session: SessionId,
+    /// Its name.
+    pub digest: BundleDigest,
 }
 
 /// A bundle's bytes, or a range of them.
@@ -99,6 +109,51 @@ impl Bundles {
         Ok(size.map(i64::unsigned_abs))
     }
 
+    /// The size of a bundle that `session` uploaded, whole, and is about to use: as if uploaded now.
+    pub(super) async fn reuse(
+        &self,
+        session: SessionId,
+        digest: &BundleDigest,
+    ) -> Result<Option<u64>, BundleError> {
+        let size = sqlx::query_scalar!(
+            "update runtime.artifact set uploaded_at = now() where session = $1 and digest = $2
+             returning size",
+            session.0,
+            digest.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(size.map(i64::unsigned_abs))
+    }
+
+    /// Bundles that nothing will restore: superseded for longer than `age` by a newer one of the same
+    /// run, or of a deleted session; and not what another session began from. The session's head may be
+    /// among them.
+    pub async fn superseded(&self, age: Duration) -> Result<Vec<Superseded>, BundleError> {
+        let rows = sqlx::query!(
+            "select session, digest from runtime.artifact old
+             where (
+               exists (select from runtime.artifact new
+                 where new.run = old.run and new.uploaded_at > old.uploaded_at
+                   and new.uploaded_at < now() - make_interval(secs => $1))
+               or exists (select from paddock.event
+                 where stream = 'session-' || old.session and name = 'session.deleted')
+             ) and not exists (select from paddock.event fork
+               where fork.stream >= 'session-' and fork.stream < 'session.' and fork.version = 2
+                 and fork.name = 'session.forked'
+                 and position(convert_to(old.digest, 'UTF8') in fork.body) > 0)
+             order by uploaded_at limit 1000",
+            age.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let superseded = rows.into_iter().map(|row| Superseded {
+            session: SessionId(row.session),
+            digest: BundleDigest(row.digest),
+        });
+        Ok(superseded.collect())
+    }
+
     /// Removes a session's bundle; its bytes go with the last session that has it. Whoever calls this
     /// knows that nothing will restore it.
     pub async fn remove(
@@ -132,7 +187,7 @@ impl Bundles {
     }
 
     /// Removes partial uploads that nothing was added to for longer than `age`.
-    pub async fn prune_partial(&self, age: std::time::Duration) -> Result<u32, BundleError> {
+    pub async fn prune_partial(&self, age: Duration) -> Result<u32, BundleError> {
         let mut removed = 0;
         let mut files = tokio::fs::read_dir(&self.partial).await?;
         while let Some(file) = files.next_entry().await? {

@@ -40,7 +40,7 @@ impl Bundles {
         uploader: Uploader,
         digest: &BundleDigest,
     ) -> Result<u64, BundleError> {
-        if let Some(size) = self.uploaded(uploader.session, digest).await? {
+        if let Some(size) = self.reuse(uploader.session, digest).await? {
             return Ok(size);
         }
         match tokio::fs::metadata(self.partial_file(uploader, digest)?).await {
@@ -65,7 +65,7 @@ impl Bundles {
         if part.first >= part.end || part.end > part.total {
             return Err(BundleError::Range);
         }
-        if self.uploaded(uploader.session, digest).await? == Some(part.total) {
+        if self.reuse(uploader.session, digest).await? == Some(part.total) {
             return Ok(Progress::Whole);
         }
         let path = self.partial_file(uploader, digest)?;

@@ -50,8 +50,9 @@ pub(super) async fn take(
     done: StreamVersion,
 ) -> Result<Option<Taken>, StoreError> {
     let row = sqlx::query!(
-        "insert into runtime.run_link as held (run, generation, epoch, acked, done, items, seen_at)
-         values ($1, $2, 1, 0, $3, 0, now())
+        "insert into runtime.run_link as held
+           (run, generation, epoch, acked, done, items, seen_at, session)
+         values ($1, $2, 1, 0, $3, 0, now(), $4)
          on conflict (run) do update set
            epoch = held.epoch + 1,
            acked = case when held.generation = excluded.generation then held.acked else 0 end,
@@ -61,6 +62,7 @@ pub(super) async fn take(
         from.run.0,
         number(from.generation.0.into()).try_into().unwrap_or(i32::MAX),
         number(done.0),
+        from.session().0,
     )
     .fetch_optional(link.commands.pool())
     .await?;

@@ -207,3 +207,49 @@ async fn partial_uploads_that_nobody_goes_on_with_are_pruned() {
     assert_eq!(uploads.offset().await, None);
     world.end().await;
 }
+
+#[tokio::test]
+async fn only_what_a_newer_bundle_of_the_run_superseded_may_be_removed() {
+    use domain::session::{BundleInfo, Command, Created};
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    for n in 0..3_u8 {
+        let bytes = vec![n; 10];
+        let put = Uploads::of(&world, &workload, &bytes).put(0, &bytes, 10).await;
+        assert_eq!(put.status(), 201);
+    }
+    let names = [0, 1, 2].map(|n| BundleDigest(digest(&[n; 10])));
+    let superseded = async |age| -> Vec<BundleDigest> {
+        let found = world.bundles.superseded(age).await.unwrap();
+        found.into_iter().map(|bundle| bundle.digest).collect()
+    };
+    let now = std::time::Duration::ZERO;
+    assert_eq!(superseded(now).await, names[..2]);
+    assert_eq!(superseded(std::time::Duration::from_mins(1)).await, []);
+
+    // A fork began from the first: it stays.
+    let title = world.commands.context().seal("Fork".to_owned());
+    let created = Created {
+        repo: "acme/widget".parse().unwrap(),
+        base: "main".parse().unwrap(),
+        branch: "paddock/fork".parse().unwrap(),
+        title: title.reference.clone(),
+        issue: None,
+        owner: world.owner,
+    };
+    let bundle =
+        BundleInfo { digest: names[0].clone(), parent: None, size: 10, git_head: "0".repeat(40) };
+    let fork = Command::Fork { created, from: workload.session, bundle };
+    let mut caused = world.caused();
+    caused.texts.push(title);
+    let id = domain::ids::SessionId(uuid::Uuid::now_v7());
+    world.commands.session(id, fork, caused).await.unwrap();
+    assert_eq!(superseded(now).await, names[1..2]);
+
+    // Uploaded once more, it is the newest again.
+    let bytes = vec![1; 10];
+    let again = Uploads::of(&world, &workload, &bytes).put(0, &bytes, 10).await;
+    assert_eq!(again.status(), 201);
+    assert_eq!(superseded(now).await, names[2..]);
+    world.end().await;
+}
