@@ -52,15 +52,13 @@ const PIPELINE: i64 = 256;
 /// How often the log is read when nothing wakes the relay.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How often the stream is looked at for harm.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// The stream that the log is relayed to.
 #[derive(Clone, Debug)]
 pub struct Relay {
     jetstream: jetstream::Context,
     source: String,
     replicas: usize,
+    look: Duration,
 }
 
 impl Relay {
@@ -69,13 +67,30 @@ impl Relay {
     pub fn new(client: async_nats::Client, source: impl Into<String>) -> Self {
         let jetstream =
             jetstream::context::ContextBuilder::new().timeout(Duration::from_secs(3)).build(client);
-        Self { jetstream, source: source.into(), replicas: 1 }
+        Self { jetstream, source: source.into(), replicas: 1, look: Duration::from_secs(1) }
     }
 
     /// Has the server keep the stream on so many of its nodes.
     #[must_use]
     pub fn replicas(self, replicas: usize) -> Self {
         Self { replicas, ..self }
+    }
+
+    /// Looks at the stream for harm this often; a second unless told otherwise.
+    #[must_use]
+    pub fn look_every(self, look: Duration) -> Self {
+        Self { look, ..self }
+    }
+
+    /// How many positions the stream is behind the log, from any process.
+    pub async fn lag(&self, pool: &PgPool) -> Result<u64, RelayError> {
+        let relayed = self.last_sequence().await?;
+        let end =
+            sqlx::query_scalar!(r#"select coalesce(max(position), 0) as "end!" from paddock.log"#)
+                .fetch_one(pool)
+                .await
+                .map_err(StoreError::from)?;
+        Ok(end.unsigned_abs().saturating_sub(relayed))
     }
 }
 
@@ -168,7 +183,7 @@ impl Filling<'_> {
         shutdown: &CancellationToken,
     ) -> Result<&'static str, RelayError> {
         let mut head = self.progress.head();
-        let mut look = Instant::now() + LOOK;
+        let mut look = Instant::now() + self.relay.look;
         loop {
             self.progress.set_relayed(position);
             head.borrow_and_update();
@@ -197,7 +212,7 @@ impl Filling<'_> {
                 if !self.relay.is_whole(position).await? {
                     return Ok("messages are missing");
                 }
-                look = Instant::now() + LOOK;
+                look = Instant::now() + self.relay.look;
             }
         }
     }

@@ -3,7 +3,8 @@
 use async_nats::jetstream::{
     ErrorCode,
     context::GetStreamErrorKind,
-    stream::{Config, RetentionPolicy, StorageType},
+    message::StreamMessage,
+    stream::{Config, RawMessageError, RawMessageErrorKind, RetentionPolicy, StorageType, Stream},
 };
 use domain::ids::Position;
 use sqlx::PgConnection;
@@ -169,6 +170,11 @@ impl Relay {
             && (seen.first == first || seen.messages == 0))
     }
 
+    /// The stream's last sequence; 0 without a stream.
+    pub(super) async fn last_sequence(&self) -> Result<u64, StreamError> {
+        Ok(self.see().await?.map_or(0, |seen| seen.last))
+    }
+
     /// Whether the message at `sequence` is this event at its position.
     pub(super) async fn holds(&self, sequence: u64, event: &Outgoing) -> bool {
         let Ok(stream) = self.jetstream.get_stream_no_info(STREAM).await else { return false };
@@ -208,15 +214,7 @@ impl Relay {
             }
         };
         let info = stream.cached_info();
-        let head = if info.state.messages == 0 {
-            None
-        } else {
-            let last = stream
-                .get_last_raw_message_by_subject(">")
-                .await
-                .map_err(while_doing("read at its end"))?;
-            Some((last.sequence, Marks::read(&last.headers)))
-        };
+        let head = last_message(&stream).await.map_err(while_doing("read at its end"))?;
         Ok(Some(Seen {
             ours: info.config.subjects == self.config().subjects,
             first: info.state.first_sequence,
@@ -224,6 +222,44 @@ impl Relay {
             messages: info.state.messages,
             head,
         }))
+    }
+}
+
+/// The last message that is there: its sequence, and what its headers say. Where the last messages were
+/// deleted it is searched by halving, for the server (2.9.10) does not always find the last message of a
+/// subject then.
+async fn last_message(stream: &Stream) -> Result<Option<(u64, Option<Marks>)>, RawMessageError> {
+    let state = &stream.cached_info().state;
+    let found = |message: StreamMessage| (message.sequence, Marks::read(&message.headers));
+    if state.messages == 0 {
+        return Ok(None);
+    }
+    if let Some(message) = there(stream.get_raw_message(state.last_sequence).await)? {
+        return Ok(Some(found(message)));
+    }
+    let (mut last, mut none_from) = (None, state.last_sequence);
+    let mut from = state.first_sequence;
+    while from < none_from {
+        let middle = from + (none_from - from) / 2;
+        let next = stream.raw_message_builder().sequence(middle).next_by_subject(">");
+        match there(next.send().await)? {
+            Some(message) => {
+                from = message.sequence + 1;
+                last = Some(found(message));
+            }
+            None => none_from = middle,
+        }
+    }
+    Ok(last)
+}
+
+fn there(
+    answer: Result<StreamMessage, RawMessageError>,
+) -> Result<Option<StreamMessage>, RawMessageError> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -240,4 +276,74 @@ async fn log_at(
     .fetch_one(connection)
     .await?;
     Ok((row.at, Position(row.end.unsigned_abs())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    fn epoch(counter: u64) -> Epoch {
+        Epoch { system_identifier: 1, timeline: 1, counter }
+    }
+
+    /// A whole stream of nine positions.
+    fn whole() -> Seen {
+        let marks = Marks { position: Position(9), epoch: epoch(2), id: ID };
+        Seen { ours: true, first: 1, last: 9, messages: 9, head: Some((9, Some(marks))) }
+    }
+
+    fn judged(seen: &Seen) -> Verdict {
+        judge(Some(seen), &epoch(2), Some(ID), Position(12))
+    }
+
+    fn is_remade(seen: &Seen) -> bool {
+        matches!(judged(seen), Verdict::Remake(_))
+    }
+
+    #[test]
+    fn a_whole_stream_goes_on_after_its_last_position_and_a_new_one_from_the_start() {
+        assert_eq!(judged(&whole()), Verdict::Resume(Position(9)));
+        let new = Seen { first: 0, last: 0, messages: 0, head: None, ..whole() };
+        assert_eq!(judged(&new), Verdict::Resume(Position::START));
+    }
+
+    #[test]
+    fn a_harmed_stream_is_made_again() {
+        let (sequence, marks) = whole().head.unwrap();
+        assert!(matches!(judge(None, &epoch(2), None, Position(12)), Verdict::Remake(_)));
+        assert!(is_remade(&Seen { ours: false, ..whole() }));
+        assert!(is_remade(&Seen { first: 10, messages: 0, head: None, ..whole() }), "purged");
+        assert!(is_remade(&Seen { first: 4, messages: 6, ..whole() }), "purged up to 3");
+        assert!(is_remade(&Seen { messages: 8, ..whole() }), "one deleted in the middle");
+        assert!(is_remade(&Seen { last: 10, ..whole() }), "the last deleted");
+        assert!(is_remade(&Seen { head: Some((sequence, None)), ..whole() }), "not the relay's");
+        let shifted = Seen { last: 10, messages: 10, head: Some((10, marks.clone())), ..whole() };
+        assert!(is_remade(&shifted), "a strange message among them");
+        let older = marks.map(|marks| Marks { epoch: epoch(1), ..marks });
+        assert!(is_remade(&Seen { head: Some((sequence, older)), ..whole() }), "adopted since");
+    }
+
+    #[test]
+    fn a_stream_that_is_ahead_of_the_log_or_differs_from_it_halts() {
+        let diverged = |verdict| matches!(verdict, Verdict::Diverged(_));
+        let seen = whole();
+        assert!(diverged(judge(Some(&seen), &epoch(2), None, Position(5))), "ahead");
+        let other = Some(Uuid::from_u128(8));
+        assert!(
+            diverged(judge(Some(&seen), &epoch(2), other, Position(12))),
+            "another event there"
+        );
+        assert!(diverged(judge(Some(&seen), &epoch(1), Some(ID), Position(12))), "a newer epoch");
+        let elsewhere = Epoch { timeline: 2, ..epoch(2) };
+        assert!(diverged(judge(Some(&seen), &elsewhere, Some(ID), Position(12))), "a timeline");
+    }
+
+    #[test]
+    fn harm_never_hides_that_the_database_was_restored() {
+        let truncated = Seen { last: 10, messages: 7, ..whole() };
+        let verdict = judge(Some(&truncated), &epoch(2), None, Position(5));
+        assert!(matches!(verdict, Verdict::Diverged(_)), "{verdict:?}");
+    }
 }

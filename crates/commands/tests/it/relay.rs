@@ -1,6 +1,7 @@
 //! The relay, while everything that can happen to its stream and to the database happens.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use async_nats::jetstream::{self, stream::Stream};
 use commands::{
-    Commands, Context, Progress, Standing,
+    Commands, Context, Entropy, Progress, Standing,
     log::{self, Adopted},
     relay::{self, Relay, STREAM},
     sequencer,
@@ -28,7 +29,7 @@ use crate::{
     consumers::Consumer,
     nats::Server,
     postgres::Cluster,
-    support::{rename, sequenced, user, whole},
+    support::{Database, make_session, rename, sequenced, user, whole},
 };
 
 /// The event log of one installation, with everything that runs on it.
@@ -347,6 +348,80 @@ async fn three_consumers_end_with_the_log_whatever_happens_to_stream_and_databas
     for server in servers {
         println!("{server}");
         survive(&server).await;
+    }
+}
+
+async fn reaches(relayed: &mut watch::Receiver<Position>, position: u64) {
+    let reached = relayed.wait_for(|relayed| *relayed == Position(position));
+    tokio::time::timeout(Duration::from_secs(10), reached).await.expect("relayed").unwrap();
+}
+
+/// Draws the machine's ids, but tells the next event's id beforehand.
+struct Foretold {
+    ids: Mutex<VecDeque<Uuid>>,
+}
+
+impl Entropy for Foretold {
+    fn id(&self) -> Uuid {
+        self.ids.lock().unwrap().pop_front().unwrap_or_else(Uuid::now_v7)
+    }
+
+    fn bytes(&self, out: &mut [u8]) {
+        out.fill(7);
+    }
+}
+
+/// The server's table of duplicates outlives deletions: a message that was there once is acknowledged
+/// and not stored.
+#[tokio::test]
+async fn a_message_that_is_called_a_duplicate_and_is_not_there_has_the_stream_made_again() {
+    let (database, server) = (Database::new().await, Server::start("nats-server"));
+    let client = server.client().await;
+    let foretold = Arc::new(Foretold { ids: Mutex::default() });
+    let context = Context { entropy: foretold.clone(), ..Context::system() };
+    let commands = Commands::new(database.pool(), context);
+    let (progress, stop) = (Progress::new(), CancellationToken::new());
+    // Nobody looks at the stream: only the answer to the publish can show it.
+    let relay =
+        Relay::new(client.clone(), "https://paddock.test").look_every(Duration::from_hours(1));
+    let options = sequencer::Options::default();
+    let sequence = sequencer::run(
+        database.pool(),
+        commands.doorbell(),
+        progress.clone(),
+        None,
+        options,
+        stop.clone(),
+    );
+    let tasks = [
+        tokio::spawn(sequence),
+        tokio::spawn(relay::run(database.pool(), relay.clone(), progress.clone(), stop.clone())),
+    ];
+    let owner = user();
+    let session = make_session(&commands, owner).await;
+    let mut relayed = progress.relayed();
+    reaches(&mut relayed, 1).await;
+
+    let next = Uuid::now_v7();
+    let jetstream = jetstream::new(client.clone());
+    let strange = jetstream::message::PublishMessage::build().message_id(next.to_string());
+    let subject = "paddock.ev.v1.run.x.requested";
+    let stored = jetstream.send_publish(subject, strange).await.unwrap().await.unwrap();
+    assert_eq!(stored.sequence, 2);
+    jetstream.get_stream(STREAM).await.unwrap().delete_message(2).await.unwrap();
+
+    let (command, caused) = rename(commands.context(), owner, "x");
+    // One for the correlation, one for the event.
+    foretold.ids.lock().unwrap().extend([Uuid::now_v7(), next]);
+    commands.session(session, command, caused).await.unwrap();
+    reaches(&mut relayed, 2).await;
+    let message =
+        jetstream.get_stream(STREAM).await.unwrap().get_raw_message(2).await.expect("stored");
+    assert_eq!(message.headers.get("Nats-Msg-Id").unwrap().as_str(), next.to_string());
+    assert_eq!(relay.lag(commands.pool()).await.unwrap(), 0);
+    stop.cancel();
+    for task in tasks {
+        task.await.unwrap();
     }
 }
 
