@@ -13,9 +13,9 @@
 //!   Instructions are idempotent;
 //! - an [`Up::Answer`] answers a [`Down::Ask`] and is not kept: whoever asks again gets a new answer.
 
-pub mod frame;
-pub mod instruction;
-pub mod output;
+mod frame;
+mod instruction;
+mod output;
 
 pub use frame::{Answered, Ask, Body, Down, Fact, Job, SnapshotUpload, Up};
 pub use instruction::{Instruct, Instruction};

@@ -58,7 +58,7 @@ pub enum Item {
 pub struct Message {
     /// The agent's own JSON of it.
     pub info: Value,
-    /// Its parts, in the order in which they began.
+    /// Its parts, in the order of their ids, which is the order in time.
     pub parts: Vec<Part>,
 }
 
@@ -69,8 +69,7 @@ pub type Part = Value;
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     messages: BTreeMap<String, Value>,
-    order: Vec<(String, String)>,
-    parts: BTreeMap<String, Value>,
+    parts: BTreeMap<String, (String, Value)>,
     texts: BTreeMap<(String, String), String>,
 }
 
@@ -82,9 +81,7 @@ impl Fold {
                 self.messages.insert(id.clone(), info.clone());
             }
             Item::Part { message, id, part } => {
-                if self.parts.insert(id.clone(), part.clone()).is_none() {
-                    self.order.push((message.clone(), id.clone()));
-                }
+                self.parts.insert(id.clone(), (message.clone(), part.clone()));
             }
             Item::Text { part, field, offset, text } => {
                 let known = self.texts.entry((part.clone(), field.clone())).or_default();
@@ -98,7 +95,8 @@ impl Fold {
             Item::Removed { id } => {
                 self.messages.remove(id);
                 self.parts.remove(id);
-                self.order.retain(|(message, part)| message != id && part != id);
+                self.parts.retain(|_, (message, _)| message != id);
+                self.texts.retain(|(part, _), _| part != id);
             }
             Item::Gap { .. } => {}
         }
@@ -112,10 +110,10 @@ impl Fold {
             .map(|(id, info)| Message {
                 info: info.clone(),
                 parts: self
-                    .order
+                    .parts
                     .iter()
-                    .filter(|(message, _)| message == id)
-                    .filter_map(|(_, part)| self.part(part))
+                    .filter(|(_, (message, _))| message == id)
+                    .filter_map(|(part, _)| self.part(part))
                     .collect(),
             })
             .collect()
@@ -124,7 +122,7 @@ impl Fold {
     /// A part with its texts in place.
     #[must_use]
     pub fn part(&self, id: &str) -> Option<Part> {
-        let mut part = self.parts.get(id)?.clone();
+        let mut part = self.parts.get(id)?.1.clone();
         let texts = self.texts.range((id.to_owned(), String::new())..);
         for ((_, field), text) in texts.take_while(|((of, _), _)| of == id) {
             put(&mut part, field, text);

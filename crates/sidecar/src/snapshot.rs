@@ -1,0 +1,143 @@
+//! Snapshots: the harness makes the bundle, the sidecar hashes it and uploads it beside the link.
+
+use std::{
+    io::SeekFrom,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use domain::{ids::BundleDigest, run::SnapshotCause};
+use futures::StreamExt as _;
+use link::SnapshotUpload;
+use reqwest::{Body, StatusCode, header};
+use sha2::{Digest as _, Sha256};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
+};
+use url::Url;
+
+use crate::{SidecarError, harness_client::Harness};
+
+/// How many bytes go in one request.
+const PIECE: u64 = 8 * 1024 * 1024;
+/// The largest bundle.
+const MAX_BUNDLE: u64 = 8 * 1024 * 1024 * 1024;
+const TRIES: u32 = 6;
+
+/// Where bundles are, and by which identity.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: Url,
+    pub(crate) identity: String,
+    pub(crate) dir: PathBuf,
+}
+
+type Done<T> = Result<T, SidecarError>;
+
+impl Store {
+    /// Takes a snapshot and uploads it.
+    pub(crate) async fn snapshot(
+        &self,
+        harness: &Harness,
+        parent: Option<BundleDigest>,
+        cause: SnapshotCause,
+    ) -> Done<SnapshotUpload> {
+        let taken = harness.snapshot().await?;
+        let path = self.dir.join("bundle.part");
+        let fetched = self.fetch(harness, &path).await;
+        harness.discard_snapshot().await;
+        let (digest, size) = fetched?;
+        self.upload(&path, &digest, size).await?;
+        tokio::fs::remove_file(&path).await?;
+        let git_head = taken.git_head.chars().filter(char::is_ascii_hexdigit).take(64).collect();
+        let left_out = taken.left_out.into_iter().take(1000).collect();
+        Ok(SnapshotUpload { digest, parent, size, git_head, cause, left_out })
+    }
+
+    /// Opens a stored bundle.
+    pub(crate) async fn open(&self, digest: &BundleDigest) -> Done<Body> {
+        let request = self.http.get(self.address(digest)).bearer_auth(&self.identity);
+        let answer = request.send().await.map_err(SidecarError::Harness)?;
+        if !answer.status().is_success() {
+            return Err(SidecarError::Refused(answer.status().as_u16()));
+        }
+        Ok(Body::wrap_stream(answer.bytes_stream()))
+    }
+
+    /// Copies the harness's bundle beside the spool, hashing it.
+    async fn fetch(&self, harness: &Harness, path: &Path) -> Done<(BundleDigest, u64)> {
+        let mut body = harness.snapshot_content().await?.bytes_stream();
+        let mut file = File::create(path).await?;
+        let (mut hash, mut size) = (Sha256::new(), 0);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(SidecarError::Harness)?;
+            size += chunk.len() as u64;
+            if size > MAX_BUNDLE {
+                return Err(SidecarError::Nonsense("the bundle is larger than 8 GiB".to_owned()));
+            }
+            hash.update(&chunk);
+            file.write_all(&chunk).await?;
+        }
+        file.flush().await?;
+        Ok((BundleDigest(hex::encode(hash.finalize())), size))
+    }
+
+    /// Uploads piece by piece, from where an earlier try stopped.
+    async fn upload(&self, path: &Path, digest: &BundleDigest, size: u64) -> Done<()> {
+        let mut backoff = Duration::from_millis(200);
+        for attempt in 1.. {
+            match self.try_upload(path, digest, size).await {
+                Ok(()) => return Ok(()),
+                Err(error) if attempt == TRIES => return Err(error),
+                Err(error) => {
+                    tracing::info!(%error, attempt, "the upload broke");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_upload(&self, path: &Path, digest: &BundleDigest, size: u64) -> Done<()> {
+        let address = self.address(digest);
+        let head = self.http.head(address.clone()).bearer_auth(&self.identity).send().await;
+        let head = head.map_err(SidecarError::Harness)?;
+        let there =
+            head.headers().get("upload-offset").and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut offset: u64 = match head.status() {
+            status if status.is_success() => there.unwrap_or(size),
+            StatusCode::NOT_FOUND => 0,
+            status => return Err(SidecarError::Refused(status.as_u16())),
+        };
+        let mut file = File::open(path).await?;
+        while offset < size {
+            let end = size.min(offset + PIECE);
+            let mut piece = vec![0; usize::try_from(end - offset).unwrap_or(0)];
+            file.seek(SeekFrom::Start(offset)).await?;
+            file.read_exact(&mut piece).await?;
+            let answer = self
+                .http
+                .put(address.clone())
+                .bearer_auth(&self.identity)
+                .header(header::CONTENT_RANGE, format!("bytes {offset}-{}/{size}", end - 1))
+                .body(piece)
+                .send()
+                .await
+                .map_err(SidecarError::Harness)?;
+            if !answer.status().is_success() {
+                return Err(SidecarError::Refused(answer.status().as_u16()));
+            }
+            offset = end;
+        }
+        Ok(())
+    }
+
+    fn address(&self, digest: &BundleDigest) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("/bundles/{digest}"));
+        url
+    }
+}

@@ -1,0 +1,266 @@
+//! The sidecar's life: reach the harness, take the link, prove the fence, put the repository in place,
+//! start the agent, then follow it and carry out instructions until the run has ended.
+
+mod instructions;
+mod look;
+mod start;
+
+use std::{path::PathBuf, time::Duration};
+
+use domain::ids::{Generation, RunId};
+use link::{Answered, Ask, Fact, Job};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    SidecarError,
+    connection::{Dial, Incoming, Link, Shared, keep},
+    harness_client::Harness,
+    journal::Journal,
+    opencode::Client,
+    snapshot::Store,
+    spool::Spool,
+};
+
+/// How often the agent is looked at while nothing says that it did anything.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a burst of events is let go by before the agent is looked at.
+const CALM: Duration = Duration::from_millis(150);
+/// How long the harness may be silent before the workload is given up.
+const HARNESS_SILENCE: Duration = Duration::from_secs(10);
+
+/// What a sidecar is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The run.
+    pub run: RunId,
+    /// Which of its workloads this is.
+    pub generation: Generation,
+    /// The link listener's WebSocket.
+    pub link_url: Url,
+    /// Where bundles go beside the link.
+    pub bundles_url: Url,
+    /// The file that holds the run's identity.
+    pub identity_file: PathBuf,
+    /// The harness's socket.
+    pub harness_socket: PathBuf,
+    /// Where it keeps what is not acknowledged.
+    pub spool_dir: PathBuf,
+    /// An address that it reaches and the sandbox must not.
+    pub canary: String,
+    /// Go on although the fence cannot be proven.
+    pub accept_unenforced: bool,
+}
+
+/// Everything that the parts of a sidecar's life share.
+struct Work {
+    config: Config,
+    harness: Harness,
+    agent: Client,
+    store: Store,
+    shared: Shared,
+    journal: Journal,
+    link: Link,
+    job: Box<Job>,
+    /// Since when the turn looks cut short.
+    cut_since: Option<Instant>,
+    /// When the last snapshot was taken, and whether anything happened since.
+    last_snapshot: Instant,
+    changed: bool,
+    /// The agent's side is given up: only the link is kept.
+    given_up: bool,
+}
+
+/// How the sidecar's life goes on.
+enum Next {
+    Continue,
+    Exit,
+}
+
+/// Runs until the run has ended, or the workload is not wanted any more.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), SidecarError> {
+    let identity = tokio::fs::read_to_string(&config.identity_file).await?.trim().to_owned();
+    let shared = Shared::new(Spool::open(&config.spool_dir)?);
+    let journal = Journal::open(&config.spool_dir)?;
+    let harness = Harness::at(&config.harness_socket).map_err(SidecarError::Harness)?;
+    let http = reqwest::Client::builder().no_proxy().build().map_err(SidecarError::Harness)?;
+    let store = Store {
+        http,
+        url: config.bundles_url.clone(),
+        identity: identity.clone(),
+        dir: config.spool_dir.clone(),
+    };
+    let dial = Dial { url: config.link_url.clone(), identity, generation: config.generation };
+    let linked = CancellationToken::new();
+    let mut link = keep(dial, shared.clone(), journal.notes.done.0, linked.clone());
+    let job = first_job(&mut link, &stop).await?;
+    let Some(job) = job else { return Ok(()) };
+    let mut work = Work {
+        agent: harness.agent(),
+        config,
+        harness,
+        store,
+        shared,
+        journal,
+        link,
+        job,
+        cut_since: None,
+        last_snapshot: Instant::now(),
+        changed: false,
+        given_up: false,
+    };
+    let result = work.live(&stop).await;
+    linked.cancel();
+    result
+}
+
+async fn first_job(
+    link: &mut Link,
+    stop: &CancellationToken,
+) -> Result<Option<Box<Job>>, SidecarError> {
+    loop {
+        tokio::select! {
+            incoming = link.incoming.recv() => match incoming {
+                Some(Incoming::Job(job)) => return Ok(Some(job)),
+                Some(Incoming::Refused(reason)) => return Err(SidecarError::NotWanted(reason)),
+                Some(Incoming::Instruction(_) | Incoming::Ask(..)) => {}
+                None => return Ok(None),
+            },
+            () = stop.cancelled() => return Ok(None),
+        }
+    }
+}
+
+impl Work {
+    async fn live(&mut self, stop: &CancellationToken) -> Result<(), SidecarError> {
+        if let Err(error) = self.bring_up().await {
+            self.give_up(error)?;
+        }
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let wake = self.listen();
+        loop {
+            tokio::select! {
+                incoming = self.link.incoming.recv() => match incoming {
+                    Some(incoming) => {
+                        if let Next::Exit = self.take(incoming).await? {
+                            return self.leave().await;
+                        }
+                    }
+                    None => return Ok(()),
+                },
+                () = wake.notified() => {
+                    sleep(CALM).await;
+                    self.look().await?;
+                }
+                _ = ticks.tick() => {
+                    self.watch_link().await?;
+                    self.look().await?;
+                }
+                () = stop.cancelled() => {
+                    self.stopped().await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, incoming: Incoming) -> Result<Next, SidecarError> {
+        match incoming {
+            Incoming::Job(job) => self.job = job,
+            Incoming::Ask(ask, what) => self.answer(ask, &what),
+            Incoming::Refused(reason) => {
+                tracing::info!(%reason, "the workload is not wanted any more");
+                return Ok(Next::Exit);
+            }
+            Incoming::Instruction(instruction) => {
+                if instruction.version <= self.journal.notes.done.0 {
+                    return Ok(Next::Continue);
+                }
+                // What came before it is said first.
+                self.look().await?;
+                let next = self.carry_out(&instruction.instruct).await?;
+                self.journal.note(|notes| notes.done.0 = instruction.version)?;
+                self.link.done.send_replace(instruction.version);
+                return Ok(next);
+            }
+        }
+        Ok(Next::Continue)
+    }
+
+    /// Answers beside everything else: a question must not wait for a step.
+    fn answer(&self, ask: u64, what: &Ask) {
+        let Ask::Changes = what;
+        let harness = self.harness.clone();
+        let answers = self.link.answers.clone();
+        let base = self.job.base.to_string();
+        tokio::spawn(async move {
+            let changes = harness.changes(&harness::wire::ChangesRequest { base }).await;
+            let result = match changes {
+                Ok(changes) => Ok(Answered::Changes {
+                    base: changes.base,
+                    head: changes.head,
+                    diff: changes.diff,
+                    truncated: changes.truncated,
+                }),
+                Err(error) => Err(error.to_string()),
+            };
+            let _ = answers.send((ask, result));
+        });
+    }
+
+    fn say(&self, fact: Fact) -> Result<(), SidecarError> {
+        Ok(self.shared.with(|spool| spool.fact(fact))?)
+    }
+
+    /// The agent's side cannot go on: said once, then only the link is kept.
+    fn give_up(&mut self, error: SidecarError) -> Result<(), SidecarError> {
+        if self.given_up {
+            return Ok(());
+        }
+        self.given_up = true;
+        let fact = start::fact_of(&error);
+        tracing::warn!(%error, "the workload is given up");
+        self.say(fact)
+    }
+
+    /// Stops the agent when there was no link for too long, and says so when there is one again.
+    async fn watch_link(&mut self) -> Result<(), SidecarError> {
+        let limit = Duration::from_secs(u64::from(self.job.link_timeout_seconds));
+        let since = *self.link.down_since.borrow();
+        if self.given_up || since.is_none_or(|since| since.elapsed() < limit) {
+            return Ok(());
+        }
+        self.given_up = true;
+        let _ = self.harness.stop().await;
+        self.say(Fact::Failed {
+            failure: domain::run::Failure::LinkLost,
+            detail: format!("no link for {} s", limit.as_secs()),
+        })
+    }
+
+    /// Told to stop from outside: what the agent did so far is kept, if there is time.
+    async fn stopped(&mut self) {
+        if !self.given_up && self.journal.notes.agent_session.is_some() {
+            let _ =
+                timeout(Duration::from_secs(20), self.snapshot(domain::run::SnapshotCause::Stop))
+                    .await;
+        }
+        self.settle(Duration::from_secs(5)).await;
+    }
+
+    /// The run has ended.
+    async fn leave(&mut self) -> Result<(), SidecarError> {
+        let _ = self.harness.stop().await;
+        self.settle(Duration::from_secs(5)).await;
+        Ok(())
+    }
+
+    async fn settle(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while !self.shared.with(|spool| spool.is_settled()) && Instant::now() < until {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Looking at the agent: its message list is the truth; events only say when to look.
+
+use std::time::Duration;
+
+use domain::{
+    ids::InputId,
+    run::{InputKind, SnapshotCause, Usage},
+};
+use link::Fact;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Work, start::usage_of};
+use crate::{
+    SidecarError,
+    turn::{Turn, turn},
+};
+
+/// A turn that looks cut short for this long is.
+const CUT: Duration = Duration::from_secs(3);
+/// The most bytes of what the agent asks.
+const MAX_DETAIL: usize = 16 * 1024;
+
+impl Work {
+    /// Follows the output and reports what changed.
+    pub(super) async fn look(&mut self) -> Result<(), SidecarError> {
+        let Some(session) = self.journal.notes.agent_session.clone() else { return Ok(()) };
+        if self.given_up || self.journal.notes.final_snapshot {
+            return Ok(());
+        }
+        match self.look_at(&session).await {
+            Err(SidecarError::Harness(_) | SidecarError::Step(_) | SidecarError::Nonsense(_)) => {
+                self.is_alive().await.map(drop)
+            }
+            other => other,
+        }
+    }
+
+    async fn look_at(&mut self, session: &str) -> Result<(), SidecarError> {
+        let (status, permissions, questions) = tokio::try_join!(
+            self.agent.status(),
+            self.agent.permissions(),
+            self.agent.questions()
+        )?;
+        // After the status: an end that it tells of is in the list.
+        let messages = self.agent.messages(session).await?;
+        self.shared.with(|spool| spool.follow(&messages))?;
+        self.asked(&permissions, &questions)?;
+        let Some((prompt, standing_in)) = self.journal.notes.prompt.clone() else { return Ok(()) };
+        if self.journal.notes.turn_reported {
+            return Ok(());
+        }
+        self.changed = true;
+        let asks = !permissions.is_empty() || !questions.is_empty();
+        let interrupted = self.journal.notes.interrupted;
+        let stands = turn(&standing_in, &messages, status.get(session), asks, interrupted);
+        if stands != Turn::CutShort {
+            self.cut_since = None;
+        }
+        match stands {
+            Turn::UnderWay => self.snapshot_if_due().await,
+            Turn::CutShort => {
+                let since = *self.cut_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > CUT { self.continue_turn(session).await } else { Ok(()) }
+            }
+            Turn::Ended => {
+                self.report_usage(session).await?;
+                self.snapshot(SnapshotCause::Turn).await?;
+                self.say(Fact::TurnEnded { message: prompt })?;
+                self.turn_is_reported()
+            }
+            Turn::Failed { failure, words } => {
+                let _ = self.agent.abort(session).await;
+                self.report_usage(session).await?;
+                self.say(Fact::Failed { failure, detail: bounded(words) })?;
+                self.turn_is_reported()
+            }
+        }
+    }
+
+    fn turn_is_reported(&mut self) -> Result<(), SidecarError> {
+        Ok(self.journal.note(|notes| notes.turn_reported = true)?)
+    }
+
+    /// Reports what the agent asks, once, and what it no longer asks.
+    fn asked(&mut self, permissions: &[Value], questions: &[Value]) -> Result<(), SidecarError> {
+        let now: Vec<(InputId, InputKind, &Value)> = permissions
+            .iter()
+            .map(|asked| (asked, InputKind::Permission))
+            .chain(questions.iter().map(|asked| (asked, InputKind::Question)))
+            .filter_map(|(asked, kind)| {
+                Some((InputId(plain_id(asked["id"].as_str()?)?), kind, asked))
+            })
+            .collect();
+        let gone: Vec<InputId> = self
+            .journal
+            .notes
+            .asked
+            .iter()
+            .filter(|known| !now.iter().any(|(input, ..)| input == *known))
+            .cloned()
+            .collect();
+        for (input, kind, asked) in &now {
+            if !self.journal.notes.asked.contains(input) {
+                self.say(Fact::InputRequired {
+                    input: input.clone(),
+                    kind: *kind,
+                    detail: small((*asked).clone()),
+                })?;
+            }
+        }
+        for input in &gone {
+            self.say(Fact::InputWithdrawn { input: input.clone() })?;
+        }
+        let asked = now.into_iter().map(|(input, ..)| input).collect();
+        Ok(self.journal.note(|notes| notes.asked = asked)?)
+    }
+
+    async fn report_usage(&self, session: &str) -> Result<(), SidecarError> {
+        let session = self.agent.session(session).await?;
+        let (now, before) = (usage_of(&session), self.journal.notes.usage_before);
+        self.say(Fact::Usage {
+            usage: Usage {
+                input_tokens: now.input_tokens.saturating_sub(before.input_tokens),
+                output_tokens: now.output_tokens.saturating_sub(before.output_tokens),
+                reasoning_tokens: now.reasoning_tokens.saturating_sub(before.reasoning_tokens),
+                cached_tokens: now.cached_tokens.saturating_sub(before.cached_tokens),
+                cost_micro_usd: now.cost_micro_usd.saturating_sub(before.cost_micro_usd),
+            },
+        })
+    }
+
+    async fn snapshot_if_due(&mut self) -> Result<(), SidecarError> {
+        let every = Duration::from_secs(u64::from(self.job.snapshot_interval_seconds));
+        if self.changed && self.last_snapshot.elapsed() > every {
+            return self.snapshot(SnapshotCause::Interval).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot and reports it. One that fails in between is tried again at the next occasion; only
+    /// the last one matters to the run's end.
+    pub(super) async fn snapshot(&mut self, cause: SnapshotCause) -> Result<(), SidecarError> {
+        let parent = self.journal.notes.bundle.clone();
+        self.last_snapshot = Instant::now();
+        match self.store.snapshot(&self.harness, parent, cause).await {
+            Ok(upload) => {
+                self.changed = false;
+                let digest = upload.digest.clone();
+                self.say(Fact::SnapshotStored { upload })?;
+                self.journal.note(|notes| notes.bundle = Some(digest))?;
+                Ok(())
+            }
+            Err(error) if cause == SnapshotCause::Final => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "no snapshot this time");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An id as the agent makes them; anything else is not passed on.
+fn plain_id(id: &str) -> Option<String> {
+    let plain =
+        id.len() <= 100 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    plain.then(|| id.to_owned())
+}
+
+fn bounded(mut words: String) -> String {
+    if words.len() > MAX_DETAIL {
+        let mut end = MAX_DETAIL;
+        while !words.is_char_boundary(end) {
+            end -= 1;
+        }
+        words.truncate(end);
+    }
+    words
+}
+
+/// What the agent asks, or a note that it was too long to keep.
+fn small(asked: Value) -> Value {
+    if asked.to_string().len() <= MAX_DETAIL {
+        return asked;
+    }
+    serde_json::json!({ "id": asked["id"], "truncated": true })
+}

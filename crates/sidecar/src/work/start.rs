@@ -1,0 +1,215 @@
+//! Bringing a workload up: each step once, also across restarts of this process.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::run::{Failure, Usage, Verdict};
+use futures::StreamExt as _;
+use harness::wire::{Agent, CloneRequest, RestoreQuery, StartRequest, StepErrorKind};
+use link::Fact;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+
+use super::{HARNESS_SILENCE, Work};
+use crate::{SidecarError, fence, job::agent_config, opencode::Session};
+
+/// How long the sandbox has to begin.
+const HARNESS_START: Duration = Duration::from_secs(60);
+
+/// What a failure of the workload is, for the run.
+pub(super) fn fact_of(error: &SidecarError) -> Fact {
+    let detail = error.to_string();
+    let failure = match error {
+        SidecarError::Step(step) => match step.kind {
+            StepErrorKind::RepositoryNotFound
+            | StepErrorKind::Unauthorised
+            | StepErrorKind::BaseMissing
+            | StepErrorKind::Unavailable => Failure::Repository,
+            StepErrorKind::BranchExists => Failure::BranchExists,
+            StepErrorKind::BadBundle => Failure::Restore,
+            StepErrorKind::Agent => Failure::Agent,
+            StepErrorKind::PushRejected => Failure::Push,
+            StepErrorKind::Other => Failure::Sandbox,
+        },
+        SidecarError::Refused(_) => Failure::Restore,
+        SidecarError::Harness(_) => return Fact::Lost { reason: detail },
+        SidecarError::Nonsense(_) | SidecarError::Spool(_) | SidecarError::NotWanted(_) => {
+            Failure::Sandbox
+        }
+    };
+    Fact::Failed { failure, detail }
+}
+
+impl Work {
+    pub(super) async fn bring_up(&mut self) -> Result<(), SidecarError> {
+        self.await_harness().await?;
+        if !self.journal.notes.fenced {
+            let probes = fence::prove(&self.harness, &self.config.canary).await?;
+            let open = probes.iter().any(|probe| probe.verdict == Verdict::Reached)
+                || probes.first().is_some_and(|probe| probe.verdict == Verdict::NotProvable);
+            self.say(Fact::Fence { probes })?;
+            if open && !self.config.accept_unenforced {
+                return Err(SidecarError::Nonsense("the fence is not proven".to_owned()));
+            }
+            self.journal.note(|notes| notes.fenced = true)?;
+        }
+        if !self.journal.notes.restored {
+            self.put_repository().await?;
+        }
+        let status = self.harness.start(&StartRequest { config: agent_config(&self.job) }).await?;
+        if self.journal.notes.agent_session.is_none() {
+            let session = self.agent_session().await?;
+            let version = match status.agent {
+                Agent::Running { version } => version,
+                Agent::NotStarted | Agent::Exited { .. } => "unknown".to_owned(),
+            };
+            let before = usage_of(&session);
+            self.say(Fact::Ready { agent_session: session.id.clone(), agent_version: version })?;
+            self.journal.note(|notes| {
+                notes.agent_session = Some(session.id);
+                notes.usage_before = before;
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn await_harness(&self) -> Result<(), SidecarError> {
+        let until = Instant::now() + HARNESS_START;
+        loop {
+            match self.harness.status().await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > until => return Err(error),
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    async fn put_repository(&mut self) -> Result<(), SidecarError> {
+        let git_head = match &self.job.restore {
+            Some(digest) => {
+                let bundle = self.store.open(digest).await?;
+                let query = RestoreQuery {
+                    remote_url: self.job.remote_url.clone(),
+                    branch: self.job.branch.to_string(),
+                };
+                self.harness.restore(&query, bundle).await?.git_head
+            }
+            None => self.clone_with_patience().await?,
+        };
+        let git_head = git_head.chars().filter(char::is_ascii_hexdigit).take(64).collect();
+        self.say(Fact::Restored { from: self.job.restore.clone(), git_head })?;
+        let bundle = self.job.restore.clone();
+        self.journal.note(|notes| {
+            notes.restored = true;
+            notes.bundle = bundle;
+        })?;
+        Ok(())
+    }
+
+    /// A forge that is away for a moment is waited for.
+    async fn clone_with_patience(&self) -> Result<String, SidecarError> {
+        let request = CloneRequest {
+            remote_url: self.job.remote_url.clone(),
+            base: self.job.base.to_string(),
+            branch: self.job.branch.to_string(),
+            branch_is_ours: self.job.branch_is_ours,
+        };
+        let mut backoff = Duration::from_secs(1);
+        loop {
+            match self.harness.clone_repository(&request).await {
+                Ok(cloned) => return Ok(cloned.git_head),
+                Err(error)
+                    if error.kind() == StepErrorKind::Unavailable
+                        && backoff < Duration::from_secs(20) =>
+                {
+                    sleep(backoff).await;
+                    backoff *= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The agent's session: the restored one, or a new one.
+    async fn agent_session(&self) -> Result<Session, SidecarError> {
+        let sessions = self.agent.sessions().await?;
+        let own = sessions.into_iter().filter(|session| session.parent_id.is_none());
+        match own.max_by(|a, b| a.time.created.total_cmp(&b.time.created)) {
+            // A list has less in it than the session itself.
+            Some(session) => self.agent.session(&session.id).await,
+            None => self.agent.create_session("Paddock").await,
+        }
+    }
+
+    /// Wakes whenever the agent says that something happened; kept up for as long as the sidecar lives.
+    pub(super) fn listen(&self) -> Arc<Notify> {
+        let wake = Arc::new(Notify::new());
+        let (agent, woken) = (self.agent.clone(), Arc::clone(&wake));
+        tokio::spawn(async move {
+            loop {
+                if let Ok(events) = agent.events().await {
+                    let mut events = std::pin::pin!(events);
+                    while let Some(event) = events.next().await {
+                        if event["type"] != "server.heartbeat" {
+                            woken.notify_one();
+                        }
+                    }
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+        });
+        wake
+    }
+
+    /// Whether the agent's side is still there; says so if not.
+    pub(super) async fn is_alive(&mut self) -> Result<bool, SidecarError> {
+        let until = Instant::now() + HARNESS_SILENCE;
+        loop {
+            match self.harness.status().await {
+                Ok(status) => match status.agent {
+                    Agent::Running { .. } => return Ok(true),
+                    Agent::NotStarted => {
+                        self.lose("the agent is not running".to_owned())?;
+                        return Ok(false);
+                    }
+                    Agent::Exited { code, signal } => {
+                        let how = match (code, signal) {
+                            (_, Some(signal)) => format!("killed by signal {signal}"),
+                            (Some(code), None) => format!("exited with code {code}"),
+                            (None, None) => "ended".to_owned(),
+                        };
+                        self.lose(format!("the agent was {how}"))?;
+                        return Ok(false);
+                    }
+                },
+                Err(error) if Instant::now() > until => {
+                    self.lose(format!("the sandbox is gone: {error}"))?;
+                    return Ok(false);
+                }
+                Err(_) => sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    fn lose(&mut self, reason: String) -> Result<(), SidecarError> {
+        self.given_up = true;
+        self.say(Fact::Lost { reason })
+    }
+}
+
+/// What a session used, in Paddock's units.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float that is out of range becomes the nearest integer"
+)]
+pub(super) fn usage_of(session: &Session) -> Usage {
+    Usage {
+        input_tokens: session.tokens.input as u64,
+        output_tokens: session.tokens.output as u64,
+        reasoning_tokens: session.tokens.reasoning as u64,
+        cached_tokens: session.tokens.cache.read as u64,
+        cost_micro_usd: (session.cost * 1e6).round() as u64,
+    }
+}
