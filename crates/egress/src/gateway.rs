@@ -1,0 +1,72 @@
+//! What all runs share, and one run's door.
+
+use std::sync::Arc;
+
+use domain::ids::RunId;
+use http::{Response, StatusCode};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    answer::{Body, Refusal},
+    decision::{Asked, DecisionLog, Kind, Record},
+    policy::Policy,
+    proxy::{HostRule, Network},
+    upstream::Upstream,
+};
+
+/// What all runs share.
+pub(crate) struct Gateway {
+    pub(crate) model: Option<Upstream>,
+    pub(crate) git: Upstream,
+    pub(crate) allow: Vec<HostRule>,
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) log: DecisionLog,
+}
+
+/// One run's way out.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) run: RunId,
+    /// As it is now; it may change under an open tunnel.
+    pub(crate) policy: watch::Receiver<Policy>,
+    /// The run is gone, or the gateway stops at once.
+    pub(crate) closed: CancellationToken,
+    /// Connections and tunnels.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Door {
+    pub(crate) fn asked(&self, kind: Kind, host: impl Into<String>, port: u16) -> Asked {
+        Asked { run: self.run, kind, host: host.into(), port }
+    }
+
+    /// The policy, unless nothing may pass.
+    pub(crate) fn policy(&self) -> Result<Policy, Refusal> {
+        let policy = self.policy.borrow().clone();
+        if policy.suspended {
+            return Err(Refusal::new("suspended", "this run's way out is suspended"));
+        }
+        Ok(policy)
+    }
+
+    /// Puts a request that may pass on the record; without a record nothing passes.
+    pub(crate) fn allow(&self, asked: &Asked, rule: &str) -> Result<Record, Refusal> {
+        Record::allow(&self.gateway.log, asked, rule).ok_or_else(|| {
+            Refusal::new(
+                "record-full",
+                "the record of decisions is full and the control plane is away",
+            )
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+        })
+    }
+
+    /// Puts a refusal on the record and says so.
+    pub(crate) fn refuse(&self, asked: &Asked, refusal: &Refusal) -> Response<Body> {
+        tracing::info!(run.id = %self.run, host = %asked.host.escape_default(), port = asked.port,
+            rule = refusal.rule, "refused");
+        Record::refuse(&self.gateway.log, asked, refusal.rule, Some(refusal.status.as_u16()));
+        refusal.response()
+    }
+}

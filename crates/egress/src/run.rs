@@ -1,0 +1,101 @@
+//! The gateway as a whole: pulls, listens, reports, until it is told to stop.
+
+use std::{fs, io, os::unix::fs::PermissionsExt as _, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    config::Config,
+    control::Control,
+    decision::{DecisionLog, Reporter},
+    gateway::Gateway,
+    listener::Listeners,
+    policy::{PolicyFile, Puller},
+    proxy::{Network, SystemNetwork},
+    upstream::Upstream,
+};
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A directory or a listener.
+    #[error("{0}")]
+    Io(&'static str, #[source] io::Error),
+    /// An HTTP client.
+    #[error("an HTTP client cannot be made")]
+    Client(#[from] reqwest::Error),
+    /// A credential with bytes that no header takes.
+    #[error("the {0} credential holds characters that HTTP does not allow")]
+    Credential(&'static str),
+    /// An upstream that is no `http` or `https` URL.
+    #[error("the {0} upstream is not an http or https URL")]
+    Upstream(&'static str),
+}
+
+/// Runs the gateway until `shutdown`.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+    run_on(Arc::new(SystemNetwork::default()), config, shutdown).await
+}
+
+/// Runs the gateway on another network than the system's, for tests.
+pub async fn run_on(
+    network: Arc<dyn Network>,
+    config: Config,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    // Fails if there is a provider already: then that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    raise_file_limit();
+    prepare(&config).map_err(|error| Error::Io("the state directory", error))?;
+    let log = DecisionLog::open(&config.state.join("decisions.jsonl"))
+        .map_err(|error| Error::Io("the journal of decisions", error))?;
+    let control = Control::new(&config.control_url, &config.control_token)?;
+    let gateway = Arc::new(Gateway {
+        model: config.model.as_ref().map(Upstream::model).transpose()?,
+        git: Upstream::git(&config.git)?,
+        allow: config.allow,
+        network,
+        log: log.clone(),
+    });
+    let puller = Puller::new(control.clone(), PolicyFile::new(&config.state));
+    let policies = puller.subscribe();
+    let admin = match config.admin_listen {
+        Some(address) => Some(
+            admin::bind(address).await.map_err(|error| Error::Io("the admin listener", error))?,
+        ),
+        None => None,
+    };
+    let listeners = Listeners::new(gateway, &config.sockets)
+        .map_err(|error| Error::Io("the directory of sockets", error))?;
+
+    // What still reports must outlive what is reported on.
+    let drained = CancellationToken::new();
+    let reporter = tokio::spawn(Reporter { control, log: log.clone() }.run(drained.clone()));
+    let pulling = tokio::spawn(puller.run(shutdown.clone()));
+    let serving = admin.map(|listener| {
+        tokio::spawn(admin::serve(listener, log, policies.clone(), shutdown.clone()))
+    });
+    listeners.run(policies, shutdown.clone()).await;
+    drained.cancel();
+    let _ = tokio::join!(reporter, pulling);
+    if let Some(serving) = serving {
+        let _ = serving.await;
+    }
+    Ok(())
+}
+
+fn prepare(config: &Config) -> io::Result<()> {
+    fs::create_dir_all(&config.state)?;
+    // The sockets may be inside: passing through is allowed, looking is not.
+    fs::set_permissions(&config.state, fs::Permissions::from_mode(0o711))
+}
+
+/// A tunnel takes two descriptors, and the usual soft limit is 1,024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,181 @@
+//! The two configured servers: dialled as configured, with their credential, redirects never
+//! followed.
+
+use std::time::Duration;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use url::Url;
+
+use crate::{
+    Error,
+    answer::{Body, line},
+    body::{Metered, Way},
+    config::{self, Secret},
+    decision::Record,
+};
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// Reasoning models and forges that index a large push say nothing for minutes.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
+
+pub(crate) struct Upstream {
+    http: reqwest::Client,
+    base: Url,
+    authorization: Option<HeaderValue>,
+    /// What it is called towards the sandbox.
+    name: &'static str,
+}
+
+/// A request to a path below the base URL.
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// In place of the base URL's own.
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: reqwest::Body,
+}
+
+impl Upstream {
+    /// The model provider: `Authorization: Bearer <key>`.
+    pub(crate) fn model(config: &config::Upstream) -> Result<Self, Error> {
+        let bearer = |key: &Secret| format!("Bearer {}", key.expose());
+        // A connection that the provider closes just as it is used again would fail the request: the
+        // body went by and cannot be sent twice.
+        Self::new(config, "model", bearer, |http| http.pool_idle_timeout(Duration::from_secs(5)))
+    }
+
+    /// The forge: the token as the password of `x-access-token`.
+    pub(crate) fn git(config: &config::Upstream) -> Result<Self, Error> {
+        let basic = |token: &Secret| {
+            format!(
+                "Basic {}",
+                BASE64_STANDARD.encode(format!("x-access-token:{}", token.expose()))
+            )
+        };
+        Self::new(config, "git", basic, |http| http.pool_max_idle_per_host(0))
+    }
+
+    fn new(
+        config: &config::Upstream,
+        name: &'static str,
+        authorization: impl Fn(&Secret) -> String,
+        tune: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self, Error> {
+        if !matches!(config.url.scheme(), "http" | "https") || !config.url.has_host() {
+            return Err(Error::Upstream(name));
+        }
+        let authorization = match &config.credential {
+            None => None,
+            Some(secret) => {
+                let mut value = HeaderValue::from_str(&authorization(secret))
+                    .map_err(|_| Error::Credential(name))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
+            .referer(false)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .connect_timeout(CONNECT)
+            .read_timeout(PATIENCE);
+        let mut base = config.url.clone();
+        base.set_fragment(None);
+        Ok(Self { http: tune(http).build()?, base, authorization, name })
+    }
+
+    /// For the record.
+    pub(crate) fn host(&self) -> String {
+        self.base.host_str().unwrap_or_default().to_owned()
+    }
+
+    /// For the record.
+    pub(crate) fn port(&self) -> u16 {
+        self.base.port_or_known_default().unwrap_or(0)
+    }
+
+    /// Sends a request to a path below the base and passes the answer back as it comes.
+    pub(crate) async fn pass(
+        &self,
+        outgoing: Outgoing,
+        keep: impl Fn(&HeaderName) -> bool,
+        record: &Record,
+    ) -> Response<Body> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/{}", self.base.path().trim_end_matches('/'), outgoing.path));
+        if outgoing.query.is_some() {
+            url.set_query(outgoing.query.as_deref());
+        }
+        let request = self.http.request(outgoing.method, url);
+        let mut request = request.headers(outgoing.headers).body(outgoing.body);
+        if let Some(value) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, value.clone());
+        }
+        let response = match request.send().await {
+            Ok(answer) => self.answer(answer, keep, record),
+            Err(error) => self.unreachable(error),
+        };
+        record.status(response.status().as_u16());
+        response
+    }
+
+    fn answer(
+        &self,
+        answer: reqwest::Response,
+        keep: impl Fn(&HeaderName) -> bool,
+        record: &Record,
+    ) -> Response<Body> {
+        if let Some(address) = answer.remote_addr() {
+            record.address(address.ip());
+        }
+        let status = answer.status();
+        if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+            return line(
+                StatusCode::BAD_GATEWAY,
+                &format!(
+                    "paddock: the {} upstream answered a redirect, which is not followed",
+                    self.name
+                ),
+            );
+        }
+        let answer: http::Response<reqwest::Body> = answer.into();
+        let (parts, body) = answer.into_parts();
+        let mut response =
+            Response::new(Metered::new(body, record.clone(), Way::Down, PATIENCE).boxed_unsync());
+        *response.status_mut() = status;
+        for (name, value) in &parts.headers {
+            if keep(name) {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+        response
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Response<Body> {
+        let status =
+            if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+        let error = chain(&error.without_url());
+        tracing::warn!(upstream = self.name, %error, "an upstream cannot be reached");
+        line(status, &format!("paddock: the {} upstream cannot be reached", self.name))
+    }
+}
+
+/// The whole chain of causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,1 @@
+//! Policies, with and without a control plane.
