@@ -6,7 +6,7 @@ use commands::{Caused, Commands, Context};
 use domain::{
     event::{Actor, Part},
     ids::{Generation, RunId, SessionId, UserId},
-    run::{self, Enforcement, Requested},
+    run::{self, Enforcement, Probe, Requested, Verdict},
     session,
 };
 use futures::{SinkExt as _, StreamExt as _};
@@ -172,7 +172,8 @@ impl World {
         .await;
         let mut sidecar = self.dial(&workload).await;
         sidecar.hello(generation, 0).await;
-        sidecar.fact(Fact::Fence { probes: vec![] }).await;
+        let probe = Probe { target: "canary".to_owned(), verdict: Verdict::Refused };
+        sidecar.fact(Fact::Fence { probes: vec![probe] }).await;
         sidecar.fact(Fact::Restored { from: None, git_head: "0".repeat(40) }).await;
         sidecar
             .fact(Fact::Ready { agent_session: "ses_1".into(), agent_version: "1.0".into() })

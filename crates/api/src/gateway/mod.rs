@@ -1,0 +1,10 @@
+//! The control listener of egress gateways: which runs they serve by which policy, and what they
+//! decided. Served on a listener of its own, for whoever has the gateways' token.
+
+mod decisions;
+mod policies;
+mod router;
+
+pub use decisions::{Cursor, Decision, Decisions, Kind, Verdict};
+pub use policies::{Policies, Policy};
+pub use router::{GatewayState, router};

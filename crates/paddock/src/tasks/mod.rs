@@ -1,0 +1,87 @@
+//! What the control plane does by itself, by level-triggered rounds: each reads what is, plans by a pure
+//! function, and carries the plan out as commands. A ring of the doorbell only starts a round sooner, and
+//! one item that fails is logged and looked at again in the next round.
+
+mod admission;
+mod deadlines;
+#[cfg(test)]
+mod fixture;
+mod memory;
+mod policies;
+mod publisher;
+mod pull_request;
+mod retention;
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use api::{bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs};
+use commands::Commands;
+use futures::FutureExt as _;
+use projections::Views;
+use tokio::{task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub(crate) use admission::Limits;
+
+/// How long a round waits without a ring.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How long it waits after one, so that a burst of appends makes one round.
+const SETTLE: Duration = Duration::from_millis(10);
+
+/// What the tasks work with.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) commands: Commands,
+    pub(crate) views: Views,
+    pub(crate) github: GitHub,
+    pub(crate) bundles: Bundles,
+    pub(crate) outputs: Outputs,
+    pub(crate) policies: Policies,
+    /// The address of the page, for links to runs.
+    pub(crate) public_url: Url,
+}
+
+/// Runs all tasks until `shutdown`.
+pub(crate) async fn run(tools: Tools, limits: Limits, shutdown: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(rounds(admission::Admission::new(&tools, limits), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(publisher::Publisher::new(&tools), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(deadlines::Deadlines::new(&tools), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(policies::Publication::new(&tools), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(retention::Retention::new(&tools), tools, shutdown));
+    tasks.join_all().await;
+}
+
+/// One task.
+trait Task: Send {
+    const NAME: &'static str;
+    /// How long it waits between rounds.
+    const PERIOD: Duration = PERIOD;
+    /// Whether an append starts a round.
+    const RINGS: bool = true;
+
+    /// Looks at everything once. An error ends only this round.
+    fn round(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken) {
+    let mut bell = tools.commands.doorbell().listen();
+    loop {
+        let round = AssertUnwindSafe(task.round()).catch_unwind();
+        let done = tokio::select! {
+            done = round => done,
+            () = shutdown.cancelled() => return,
+        };
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(task = T::NAME, error = &*error, "a round failed"),
+            Err(_) => tracing::error!(task = T::NAME, "a round panicked"),
+        }
+        tokio::select! {
+            () = sleep(T::PERIOD) => {}
+            () = bell.rung(), if T::RINGS => sleep(SETTLE).await,
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
