@@ -1,0 +1,12 @@
+//! The rows of the read models, and what each event does to them: pure.
+
+mod delta;
+mod run;
+mod session;
+mod summary;
+mod words;
+
+pub(crate) use delta::Delta;
+pub use run::{Input, Publishing, PullRequest, RunRow, RunState, TimelineRow, Workload};
+pub use session::{BundleRow, SessionRow};
+pub use words::reason;

@@ -1,0 +1,406 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    event::{Actor, Recorded},
+    ids::{Generation, InputId, Position, RunId, StreamVersion},
+    run::{
+        Enforcement, Event, Failure, InputKind, Outcome, Probe, PublishStage, QueueReason,
+        Requested, Usage,
+    },
+    text::TextRef,
+};
+use serde::{Deserialize, Serialize};
+
+use super::summary::summary;
+
+/// How long the last snapshot may take before the run ends without it, in seconds.
+const SNAPSHOT_SECONDS: i64 = 180;
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// Its id.
+    pub id: RunId,
+    /// As it was asked for.
+    pub requested: Requested,
+    /// Its first prompt.
+    pub prompt: Option<TextRef>,
+    /// Where it is in its life.
+    pub state: RunState,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why it waits in the queue.
+    pub queued: Option<QueueReason>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Whether it changed anything, once it ended well.
+    pub changes: Option<bool>,
+    /// Why it failed, or is about to.
+    pub failure: Option<Failure>,
+    /// In whose words.
+    pub detail: Option<TextRef>,
+    /// Whether it is to be cancelled.
+    pub cancelling: bool,
+    /// The newest generation.
+    pub generation: Option<Generation>,
+    /// What should be true of its workload.
+    pub workload: Workload,
+    /// What holds its workload in.
+    pub enforcement: Option<Enforcement>,
+    /// How its fence was proven.
+    pub fence: Vec<Probe>,
+    /// How often it was retried, and why the last time.
+    pub retries: u32,
+    /// Why its last workload was lost.
+    pub lost: Option<String>,
+    /// Until when it stays idle.
+    pub idle_until: Option<DateTime<Utc>>,
+    /// What waits for an answer.
+    pub inputs: BTreeMap<InputId, Input>,
+    /// How many prompts it had.
+    pub prompts: u32,
+    /// The commit pushed.
+    pub pushed: Option<String>,
+    /// How opening the pull request goes.
+    pub publishing: Publishing,
+    /// Its pull request.
+    pub pull_request: Option<PullRequest>,
+    /// What it used.
+    pub usage: Usage,
+    /// The agent's own id of its session, and its version.
+    pub agent: Option<(String, String)>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When it was admitted.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What last happened, and when.
+    pub last_event: (String, DateTime<Utc>),
+    /// Its stream's version.
+    pub version: StreamVersion,
+}
+
+/// Where a run is in its life, as people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the design names them; domain::run::Stage says what each is")]
+pub enum RunState {
+    Queued,
+    Provisioning,
+    Restoring,
+    Running,
+    AwaitingInput,
+    Idle,
+    Publishing,
+    Snapshotting,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// What should be true of a run's workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workload {
+    /// There is none, and should be none.
+    None,
+    /// One should be made.
+    Create,
+    /// It was made and should stay.
+    Keep,
+    /// It should go.
+    Remove,
+}
+
+impl Workload {
+    /// The name in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Create => "create",
+            Self::Keep => "keep",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// Something that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// What kind of answer.
+    pub kind: InputKind,
+    /// What is asked.
+    pub detail: TextRef,
+    /// When it is refused if nobody answers.
+    pub until: DateTime<Utc>,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
+}
+
+/// How opening the pull request goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Publishing {
+    /// When it is tried (again); none when there is nothing to do.
+    pub next: Option<DateTime<Utc>>,
+    /// How often it failed.
+    pub failures: u32,
+}
+
+/// A pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+}
+
+/// One entry of a run's time line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelineRow {
+    /// Its place in the run's stream.
+    pub version: StreamVersion,
+    /// Its place in the log.
+    pub position: Position,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// Who or what caused it.
+    pub actor: Actor,
+    /// What happened, by its wire name.
+    pub name: String,
+    /// In words.
+    pub summary: String,
+}
+
+impl TimelineRow {
+    pub(super) fn of(position: Position, recorded: &Recorded, event: &Event, name: String) -> Self {
+        Self {
+            version: recorded.version,
+            position,
+            time: recorded.time,
+            actor: recorded.actor,
+            name,
+            summary: summary(event),
+        }
+    }
+}
+
+impl RunRow {
+    /// The row that `run.requested` begins; no other event begins one.
+    pub(super) fn begun(recorded: &Recorded, event: &Event) -> Option<Self> {
+        let Event::Requested(requested) = event else { return None };
+        Some(Self {
+            id: RunId(recorded.stream.id),
+            requested: (**requested).clone(),
+            prompt: None,
+            state: RunState::Queued,
+            since: recorded.time,
+            queued: None,
+            outcome: None,
+            changes: None,
+            failure: None,
+            detail: None,
+            cancelling: false,
+            generation: None,
+            workload: Workload::None,
+            enforcement: None,
+            fence: vec![],
+            retries: 0,
+            lost: None,
+            idle_until: None,
+            inputs: BTreeMap::new(),
+            prompts: 0,
+            pushed: None,
+            publishing: Publishing::default(),
+            pull_request: None,
+            usage: Usage::default(),
+            agent: None,
+            created_at: recorded.time,
+            started_at: None,
+            finished_at: None,
+            last_event: ("run.requested".to_owned(), recorded.time),
+            version: recorded.version,
+        })
+    }
+
+    /// Whether it has neither ended nor waits in the queue.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.state != RunState::Queued && self.finished_at.is_none()
+    }
+
+    /// When something becomes due if nothing else happens.
+    #[must_use]
+    pub fn due(&self) -> Option<DateTime<Utc>> {
+        if self.finished_at.is_some() {
+            return None;
+        }
+        if self.state == RunState::Snapshotting {
+            return Some(self.since + TimeDelta::seconds(SNAPSHOT_SECONDS));
+        }
+        let deadline = i64::from(self.requested.deadline_seconds);
+        let deadline = self.started_at.map(|at| at + TimeDelta::seconds(deadline));
+        let inputs = self.inputs.values().map(|input| input.until).min();
+        let idle = self.idle_until.filter(|_| self.state == RunState::Idle);
+        [deadline, inputs, idle].into_iter().flatten().min()
+    }
+
+    fn enter(&mut self, state: RunState, at: DateTime<Utc>) {
+        if self.state != state {
+            self.state = state;
+            self.since = at;
+        }
+        if state != RunState::AwaitingInput {
+            self.inputs.clear();
+        }
+        if state != RunState::Idle {
+            self.idle_until = None;
+        }
+        if state != RunState::Queued {
+            self.queued = None;
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, at: DateTime<Utc>) {
+        let state = match outcome {
+            Outcome::Succeeded => RunState::Succeeded,
+            Outcome::Failed => RunState::Failed,
+            Outcome::Cancelled => RunState::Cancelled,
+        };
+        self.enter(state, at);
+        self.outcome = Some(outcome);
+        self.finished_at = Some(at);
+        self.publishing.next = None;
+        if self.workload != Workload::None {
+            self.workload = Workload::Remove;
+        }
+    }
+
+    /// Takes in one event of its own stream.
+    pub(super) fn apply(&mut self, recorded: &Recorded, event: &Event, name: &str) {
+        let at = recorded.time;
+        self.version = recorded.version;
+        self.last_event = (name.to_owned(), at);
+        match event {
+            Event::Requested(_) => {}
+            Event::Queued { reason } => {
+                self.enter(RunState::Queued, at);
+                self.queued = Some(reason.clone());
+            }
+            Event::Admitted { generation } => {
+                self.started_at = Some(at);
+                self.generation = Some(*generation);
+                self.workload = Workload::Create;
+                self.enter(RunState::Provisioning, at);
+            }
+            Event::WorkloadCreated { enforcement, .. } => {
+                self.workload = Workload::Keep;
+                self.enforcement = Some(enforcement.clone());
+                self.enter(RunState::Restoring, at);
+            }
+            Event::FenceVerified { probes, .. } => self.fence.clone_from(probes),
+            Event::Restored { .. } | Event::SnapshotStored { .. } => {}
+            Event::Ready { agent_session, agent_version, .. } => {
+                self.agent = Some((agent_session.clone(), agent_version.clone()));
+                let resumed = if self.pushed.is_some() || self.publishing.next.is_some() {
+                    RunState::Publishing
+                } else {
+                    RunState::Running
+                };
+                self.enter(resumed, at);
+            }
+            Event::PromptSubmitted { text, .. } => {
+                self.prompts += 1;
+                self.prompt.get_or_insert_with(|| text.clone());
+                if self.state == RunState::Idle {
+                    self.enter(RunState::Running, at);
+                }
+            }
+            Event::TurnStarted { .. } | Event::Interrupted {} => self.enter(RunState::Running, at),
+            Event::Idle { until } => {
+                self.enter(RunState::Idle, at);
+                self.idle_until = Some(*until);
+            }
+            Event::InputRequired { input, kind, detail, until } => {
+                self.enter(RunState::AwaitingInput, at);
+                let waits = Input { kind: *kind, detail: detail.clone(), until: *until, since: at };
+                self.inputs.insert(input.clone(), waits);
+            }
+            Event::InputGiven { input, .. } => {
+                self.inputs.remove(input);
+                if self.state == RunState::AwaitingInput && self.inputs.is_empty() {
+                    self.enter(RunState::Running, at);
+                }
+            }
+            Event::FinishRequested { .. } => self.enter(RunState::Publishing, at),
+            Event::CancelRequested {} => {
+                self.cancelling = true;
+                self.publishing.next = None;
+                self.enter(RunState::Snapshotting, at);
+            }
+            Event::TurnFailed { failure, detail } => {
+                self.failure = Some(*failure);
+                self.detail.clone_from(detail);
+                self.publishing.next = None;
+                self.enter(RunState::Snapshotting, at);
+            }
+            Event::BranchPushed { head, .. } => {
+                self.pushed = Some(head.clone());
+                self.publishing = Publishing { next: Some(at), failures: 0 };
+            }
+            Event::PublishSkipped {} => {
+                self.changes = Some(false);
+                self.enter(RunState::Snapshotting, at);
+            }
+            Event::PublishFailed { stage, detail, retry_at, .. } => {
+                self.publishing.failures += 1;
+                self.publishing.next = *retry_at;
+                self.detail = Some(detail.clone());
+                if retry_at.is_none() && self.finished_at.is_none() {
+                    self.failure = Some(match stage {
+                        PublishStage::Push => Failure::Push,
+                        PublishStage::PullRequest => Failure::PullRequest,
+                    });
+                    self.enter(RunState::Snapshotting, at);
+                }
+            }
+            Event::PublishRequested {} => {
+                self.publishing = Publishing { next: Some(at), failures: 0 };
+            }
+            Event::PullRequestOpened { number, url, .. } => {
+                self.pull_request = Some(PullRequest { number: *number, url: url.clone() });
+                self.publishing = Publishing::default();
+                if self.finished_at.is_none() {
+                    self.detail = None;
+                    self.enter(RunState::Snapshotting, at);
+                }
+            }
+            Event::UsageReported { usage } => self.usage = *usage,
+            Event::Lost { reason, .. } => self.lost = Some(reason.clone()),
+            Event::Retried { generation } => {
+                self.retries += 1;
+                self.generation = Some(*generation);
+                self.workload = Workload::Create;
+                self.enter(RunState::Provisioning, at);
+            }
+            Event::Succeeded { changes } => {
+                self.changes = Some(*changes);
+                self.end(Outcome::Succeeded, at);
+            }
+            Event::Failed { failure, detail } => {
+                self.failure = Some(*failure);
+                self.detail.clone_from(detail);
+                self.end(Outcome::Failed, at);
+            }
+            Event::Cancelled {} => self.end(Outcome::Cancelled, at),
+            Event::WorkloadRemoved { generation, .. } => {
+                if self.generation == Some(*generation) {
+                    self.workload = Workload::None;
+                }
+            }
+        }
+    }
+}

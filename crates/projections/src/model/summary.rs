@@ -1,0 +1,80 @@
+use domain::run::{Answer, Event, FinishCause, InputKind, PublishStage};
+
+use super::words;
+
+/// An event of a run in a few words, for its time line. Free text is not in events, so not here either.
+pub(super) fn summary(event: &Event) -> String {
+    match event {
+        Event::Requested(requested) => format!("on {} of {}", requested.branch, requested.repo),
+        Event::Queued { reason } => words::queued(reason),
+        Event::Admitted { generation } | Event::Retried { generation } => {
+            format!("workload {generation} may start")
+        }
+        Event::WorkloadCreated { enforcement, .. } if enforcement.missing.is_empty() => {
+            format!("in {}, every limit enforced", enforcement.sandbox)
+        }
+        Event::WorkloadCreated { enforcement, .. } => {
+            format!(
+                "in {}; not enforced here: {}",
+                enforcement.sandbox,
+                enforcement.missing.join(", ")
+            )
+        }
+        Event::FenceVerified { probes, .. } => {
+            let tried: Vec<String> = probes
+                .iter()
+                .map(|probe| format!("{}: {}", probe.target, words::verdict(probe.verdict)))
+                .collect();
+            tried.join("; ")
+        }
+        Event::Restored { from: Some(digest), .. } => format!("from bundle {:.12}", digest.0),
+        Event::Restored { from: None, git_head, .. } => format!("cloned at {git_head:.12}"),
+        Event::Ready { agent_version, .. } => format!("OpenCode {agent_version}"),
+        Event::PromptSubmitted { message, .. } | Event::TurnStarted { message } => {
+            message.to_string()
+        }
+        Event::Idle { until } => format!("until {}", until.format("%H:%M:%S UTC")),
+        Event::InputRequired { kind: InputKind::Permission, .. } => "a permission".to_owned(),
+        Event::InputRequired { kind: InputKind::Question, .. } => "an answer".to_owned(),
+        Event::InputGiven { answer, .. } => answered(answer).to_owned(),
+        Event::FinishRequested { cause: FinishCause::Asked } => "asked for".to_owned(),
+        Event::FinishRequested { cause: FinishCause::Idle } => "nothing more came".to_owned(),
+        Event::TurnFailed { failure, .. } | Event::Failed { failure, .. } => {
+            words::failure(*failure).to_owned()
+        }
+        Event::BranchPushed { head, commits } => format!("{commits} commits, at {head:.12}"),
+        Event::PublishSkipped {} => "no changes".to_owned(),
+        Event::PublishFailed { stage, attempt, retry_at, .. } => {
+            let step = match stage {
+                PublishStage::Push => "push",
+                PublishStage::PullRequest => "pull request",
+            };
+            let next = if retry_at.is_some() { "will be tried again" } else { "given up" };
+            format!("{step}, try {attempt}: {next}")
+        }
+        Event::PullRequestOpened { number, url, .. } => format!("#{number} {url}"),
+        Event::UsageReported { usage } => {
+            format!("{} tokens in, {} out", usage.input_tokens, usage.output_tokens)
+        }
+        Event::SnapshotStored { digest, .. } => format!("bundle {:.12}", digest.0),
+        Event::Lost { reason, .. } => reason.clone(),
+        Event::Succeeded { changes: true } => "with changes".to_owned(),
+        Event::Succeeded { changes: false } => "no changes".to_owned(),
+        Event::Interrupted {}
+        | Event::CancelRequested {}
+        | Event::PublishRequested {}
+        | Event::Cancelled {}
+        | Event::WorkloadRemoved { .. } => String::new(),
+    }
+}
+
+const fn answered(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Once => "allowed once",
+        Answer::Always => "allowed from now on",
+        Answer::Reject { .. } => "refused",
+        Answer::Answers { .. } => "answered",
+        Answer::TimedOut => "refused: timed out",
+        Answer::Withdrawn => "no longer asked",
+    }
+}

@@ -1,0 +1,164 @@
+use domain::ids::{RunId, SessionId};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{Cursor, NotACursor, Views};
+use crate::{
+    ViewError,
+    model::{BundleRow, RunRow, SessionRow, TimelineRow},
+};
+
+/// Some items of a list, and where it goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where it goes on; none at its end.
+    pub next: Option<Cursor>,
+}
+
+/// Which sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Those in the archive, in place of those that are not.
+    pub archived: bool,
+}
+
+/// Which runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Those of one session.
+    pub session: Option<SessionId>,
+    /// Those that have not ended.
+    pub active: bool,
+}
+
+impl SessionFilter {
+    /// The list's name: a cursor of another filter is one of another list.
+    fn list(&self) -> String {
+        format!("sessions {}", self.archived)
+    }
+}
+
+impl RunFilter {
+    fn list(&self) -> String {
+        format!("runs {} {}", self.session.unwrap_or(SessionId(Uuid::nil())), self.active)
+    }
+}
+
+/// The end of every list that begins with the newest: ids are in the order of time.
+const NEWEST: Uuid = Uuid::max();
+
+impl Views {
+    /// Sessions, the newest first.
+    pub async fn sessions(
+        &self,
+        filter: &SessionFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Result<Page<SessionRow>, NotACursor>, ViewError> {
+        let list = filter.list();
+        let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select body::text from view.session
+             where id < $1 and archived = $2 and not (body->>'deleted')::boolean
+             order by id desc limit $3",
+        )
+        .bind(before)
+        .bind(filter.archived)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Ok(page(&list, &bodies, limit, |row: &SessionRow| row.id.to_string())?))
+    }
+
+    /// Runs, the newest first.
+    pub async fn runs(
+        &self,
+        filter: &RunFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Result<Page<RunRow>, NotACursor>, ViewError> {
+        let list = filter.list();
+        let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select body::text from view.run
+             where id < $1 and ($2::uuid is null or session = $2) and (not $3 or active or queued)
+             order by id desc limit $4",
+        )
+        .bind(before)
+        .bind(filter.session.map(|session| session.0))
+        .bind(filter.active)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Ok(page(&list, &bodies, limit, |row: &RunRow| row.id.to_string())?))
+    }
+
+    /// The runs of those ids.
+    pub async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<RunRow>, ViewError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let bodies: Vec<String> =
+            sqlx::query_scalar("select body::text from view.run where id = any($1)")
+                .bind(ids)
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?)
+    }
+
+    /// A run's time line, the oldest first.
+    pub async fn timeline(
+        &self,
+        run: RunId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Result<Page<TimelineRow>, NotACursor>, ViewError> {
+        let list = format!("timeline {run}");
+        let Ok(after) = start(&list, cursor, 0_i64) else { return Ok(Err(NotACursor)) };
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select body::text from view.run_timeline where run = $1 and version > $2
+             order by version limit $3",
+        )
+        .bind(run.0)
+        .bind(after)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Ok(page(&list, &bodies, limit, |row: &TimelineRow| row.version.to_string())?))
+    }
+
+    /// A session's bundles that are in the store, the newest first.
+    pub async fn bundles(&self, session: SessionId) -> Result<Vec<BundleRow>, ViewError> {
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select body::text from view.bundle where session = $1 and not (body->>'expired')::boolean
+             order by position desc limit 1000",
+        )
+        .bind(session.0)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?)
+    }
+}
+
+fn start<K: std::str::FromStr>(
+    list: &str,
+    cursor: Option<&str>,
+    first: K,
+) -> Result<K, NotACursor> {
+    cursor.map_or(Ok(first), |cursor| Cursor::key(list, cursor))
+}
+
+/// One row more than asked for tells that the list goes on.
+fn page<T: DeserializeOwned>(
+    list: &str,
+    bodies: &[String],
+    limit: u32,
+    key: impl Fn(&T) -> String,
+) -> Result<Page<T>, ViewError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let shown = bodies.iter().take(limit).map(|body| serde_json::from_str(body));
+    let items: Vec<T> = shown.collect::<Result<_, _>>()?;
+    let more = bodies.len() > limit;
+    let next = items.last().filter(|_| more).map(|last| Cursor::after(list, key(last)));
+    Ok(Page { items, next })
+}
