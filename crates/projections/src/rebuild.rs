@@ -70,15 +70,12 @@ pub async fn rebuild(pool: &PgPool, diff: bool) -> Result<Rebuilt, ViewError> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    loop {
-        let (position, events) = batch(pool, Set::Next).await?;
-        if events == 0 || position.0.cast_signed() >= live {
-            break;
-        }
+    let mut next = position_of(&mut tx).await?;
+    while next < live {
+        // Positions are dense: this is exactly what is missing.
+        batch(pool, Set::Next, (live - next).min(BATCH)).await?;
+        next = position_of(&mut tx).await?;
     }
-    let next: i64 = sqlx::query_scalar(Set::Next.sql("select position from {checkpoint}"))
-        .fetch_one(&mut *tx)
-        .await?;
     let mut differences = Vec::new();
     if live == next {
         for table in COMPARED {
