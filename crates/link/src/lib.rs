@@ -21,7 +21,11 @@ pub use frame::{Answered, Ask, Body, Down, Fact, Job, SnapshotUpload, Up};
 pub use instruction::{Instruct, Instruction};
 pub use output::{Fold, Item, Message, Part};
 
-/// The most bytes of one frame's text, in either direction: 1 MiB of prompt and its envelope. What the
+/// The most bytes of one message as it is on the wire: a text of 1 MiB may take six times as many once
+/// it is escaped.
+pub const MAX_MESSAGE_BYTES: usize = 6 * 1024 * 1024 + 64 * 1024;
+
+/// The most bytes of one numbered frame, and of a text before it is escaped with its envelope. What the
 /// sidecar makes of the agent's output is cut to [`MAX_OUTPUT_BYTES`].
 pub const MAX_FRAME_BYTES: usize = 1024 * 1024 + 64 * 1024;
 

@@ -7,7 +7,7 @@ use std::{
 
 use domain::ids::{Generation, StreamVersion};
 use futures::{SinkExt as _, StreamExt as _};
-use link::{Answered, Ask, Down, Instruction, Job, MAX_FRAME_BYTES, Up};
+use link::{Answered, Ask, Down, Instruction, Job, MAX_MESSAGE_BYTES, Up};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, sleep, timeout},
@@ -139,8 +139,8 @@ async fn hold(
         .map_err(|error| tungstenite::Error::Io(std::io::Error::other(error)))?;
     request.headers_mut().insert("authorization", bearer);
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_FRAME_BYTES))
-        .max_frame_size(Some(MAX_FRAME_BYTES));
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let dialled = connect_async_with_config(request, Some(config), true);
     let Ok(connected) = timeout(SILENCE, dialled).await else { return Ok(Ended::TryAgain) };
     let (mut socket, _) = connected?;

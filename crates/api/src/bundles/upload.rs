@@ -1,6 +1,7 @@
 use std::{
-    io::{ErrorKind, Read as _},
+    io::Read as _,
     path::{Path as FilePath, PathBuf},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,6 +15,9 @@ use super::{
     BundleError, Bundles, Uploader,
     store::{checked, object},
 };
+
+/// How long a body may bring nothing before it counts as broken off.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// How far an upload got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +47,22 @@ impl Bundles {
         if let Some(size) = self.reuse(uploader.session, digest).await? {
             return Ok(size);
         }
-        match tokio::fs::metadata(self.partial_file(uploader, digest)?).await {
-            Ok(found) => Ok(found.len()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(BundleError::NotFound),
-            Err(error) => Err(error.into()),
+        let Some((path, total)) = self.partial_of(uploader, digest).await? else {
+            return Err(BundleError::NotFound);
+        };
+        let lock = self.lock(&path);
+        // While a part is being written, the length is only passing by, and says so.
+        let writer = lock.try_lock();
+        let have = tokio::fs::metadata(&path).await?.len();
+        if writer.is_ok() && have == total {
+            // The last part was the last that a process did: what comes after it is done now.
+            return match self.complete(uploader, digest, &path, total).await {
+                Ok(()) => Ok(total),
+                Err(BundleError::Digest) => Err(BundleError::NotFound),
+                Err(error) => Err(error),
+            };
         }
+        Ok(have)
     }
 
     /// Takes in a part that begins where the bytes received so far end. What arrives stays, even if the
@@ -68,7 +83,10 @@ impl Bundles {
         if self.reuse(uploader.session, digest).await? == Some(part.total) {
             return Ok(Progress::Whole);
         }
-        let path = self.partial_file(uploader, digest)?;
+        let path = self.partial.join(format!("{}{}", prefix(uploader, digest)?, part.total));
+        if self.partial_of(uploader, digest).await?.is_some_and(|(known, _)| known != path) {
+            return Err(BundleError::Range);
+        }
         let lock = self.lock(&path);
         let _writer = lock.lock().await;
         append(&path, part, body).await?;
@@ -94,7 +112,7 @@ impl Bundles {
             tokio::fs::remove_file(path).await?;
             return Err(BundleError::Digest);
         }
-        let name = partial_name(uploader, digest)?;
+        let name = format!("{}{size}", prefix(uploader, digest)?);
         self.objects.rename(&Path::from_iter(["partial", &name]), &object(digest)?).await?;
         sqlx::query!(
             "insert into runtime.artifact (digest, session, run, generation, size, uploaded_at)
@@ -110,18 +128,29 @@ impl Bundles {
         Ok(())
     }
 
-    fn partial_file(
+    /// The partial file of an upload, and how many bytes it is to have in the end.
+    async fn partial_of(
         &self,
         uploader: Uploader,
         digest: &BundleDigest,
-    ) -> Result<PathBuf, BundleError> {
-        Ok(self.partial.join(partial_name(uploader, digest)?))
+    ) -> Result<Option<(PathBuf, u64)>, BundleError> {
+        let prefix = prefix(uploader, digest)?;
+        let mut files = tokio::fs::read_dir(&self.partial).await?;
+        while let Some(file) = files.next_entry().await? {
+            let name = file.file_name();
+            let total = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse().ok());
+            if let Some(total) = total {
+                return Ok(Some((file.path(), total)));
+            }
+        }
+        Ok(None)
     }
 }
 
-/// A partial file belongs to one generation: what a stale workload sends mixes with nothing.
-fn partial_name(uploader: Uploader, digest: &BundleDigest) -> Result<String, BundleError> {
-    Ok(format!("{}-{}-{}", uploader.run, uploader.generation, checked(digest)?))
+/// What the name of a partial file begins with; the size that it is to have ends it. It belongs to one
+/// generation: what a stale workload sends mixes with nothing.
+fn prefix(uploader: Uploader, digest: &BundleDigest) -> Result<String, BundleError> {
+    Ok(format!("{}-{}-{}-", uploader.run, uploader.generation, checked(digest)?))
 }
 
 async fn append<E>(
@@ -137,7 +166,10 @@ async fn append<E>(
     let mut left = part.end - part.first;
     let mut body = std::pin::pin!(body);
     let ended = loop {
-        match body.next().await {
+        let Ok(next) = tokio::time::timeout(STALLED, body.next()).await else {
+            break Err(BundleError::BrokenOff);
+        };
+        match next {
             Some(Ok(bytes)) if bytes.len() as u64 <= left => {
                 file.write_all(&bytes).await?;
                 left -= bytes.len() as u64;

@@ -8,7 +8,7 @@ use axum::{
 };
 use commands::Commands;
 use http::HeaderMap;
-use link::MAX_FRAME_BYTES;
+use link::MAX_MESSAGE_BYTES;
 
 use super::{
     JobSettings, Links,
@@ -50,8 +50,8 @@ async fn upgrade(
         Err(error) => return Err(error.into()),
     };
     Ok(upgrade
-        .max_message_size(MAX_FRAME_BYTES)
-        .max_frame_size(MAX_FRAME_BYTES)
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(move |socket| connection::serve(socket, state, caller))
         .into_response())
 }

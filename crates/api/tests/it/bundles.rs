@@ -184,6 +184,11 @@ async fn nonsense_and_too_much_are_refused() {
     let mut uploads = Uploads::of(&world, &workload, &bytes);
     assert_eq!(uploads.put(0, &bytes, 2 * 1024 * 1024).await.status(), 413);
     assert_eq!(uploads.put(0, &bytes, 5).await.status(), 416);
+    let other = vec![1; 10];
+    let begun = Uploads::of(&world, &workload, &other);
+    assert_eq!(begun.put(0, &other[..5], 10).await.status(), 204);
+    assert_eq!(begun.put(5, &other[5..], 11).await.status(), 416, "another size than before");
+    assert_eq!(begun.put(5, &other[5..], 10).await.status(), 201);
     let none = Client::new().put(uploads.url()).bearer_auth(&workload.token).send().await.unwrap();
     assert_eq!(none.status(), 416);
     uploads.digest = "..%2f..%2fetc%2fpasswd".to_owned();
@@ -251,5 +256,27 @@ async fn only_what_a_newer_bundle_of_the_run_superseded_may_be_removed() {
     let again = Uploads::of(&world, &workload, &bytes).put(0, &bytes, 10).await;
     assert_eq!(again.status(), 201);
     assert_eq!(superseded(now).await, names[2..]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_upload_whose_end_a_killed_server_did_not_see_is_completed_when_asked_for() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes = vec![9; 1000];
+    for (flipped, offset) in [(false, Some(1000)), (true, None)] {
+        let mut bytes = bytes.clone();
+        bytes[0] ^= u8::from(flipped);
+        let uploads = Uploads::of(&world, &workload, &bytes);
+        assert_eq!(uploads.put(0, &bytes[..400], 1000).await.status(), 204);
+        let partial = world.store.path().join("partial");
+        let file = std::fs::read_dir(partial).unwrap().next().unwrap().unwrap().path();
+        bytes[999] ^= u8::from(flipped);
+        std::fs::write(&file, &bytes).unwrap();
+        assert_eq!(uploads.offset().await, offset);
+        assert!(!file.exists());
+        let found = if flipped { 404 } else { 200 };
+        assert_eq!(uploads.get(None).await.status(), found);
+    }
     world.end().await;
 }

@@ -193,6 +193,17 @@ async fn instructions_arrive_as_they_are_appended_and_only_those_not_yet_carried
     let text = "And the tests, please".to_owned();
     assert_eq!(told.instruct, Instruct::Prompt { message, text });
 
+    // A text of the greatest length arrives however much longer it is once escaped.
+    let largest = world.commands.context().seal("\u{1}".repeat(1024 * 1024));
+    let message = world.commands.context().message_id();
+    let mut caused = world.caused();
+    caused.texts.push(largest.clone());
+    let command = run::Command::Prompt { message, text: largest.reference };
+    world.commands.run(workload.run, command, caused).await.unwrap();
+    let told = sidecar.instruction().await;
+    assert!(matches!(&told.instruct, Instruct::Prompt { text, .. } if text.len() == 1024 * 1024));
+    assert!(serde_json::to_string(&told).unwrap().len() < link::MAX_MESSAGE_BYTES);
+
     // Another replica appends: no bell rings here, the poll finds it.
     let other = commands::Commands::new(world.pool().clone(), commands::Context::system());
     other.run(workload.run, run::Command::Interrupt, world.caused()).await.unwrap();
@@ -387,7 +398,11 @@ async fn without_a_known_identity_there_is_no_link() {
     let mut huge = world.dial(&workload).await;
     huge.hello(workload.generation, 0).await;
     huge.send_text("x".repeat(link::MAX_FRAME_BYTES + 1)).await;
-    while huge.next().await.is_some() {}
+    assert_eq!(huge.refused().await, ("a message is too large".to_owned(), true));
+    let mut larger = world.dial(&workload).await;
+    larger.hello(workload.generation, 0).await;
+    larger.send_text("x".repeat(link::MAX_MESSAGE_BYTES + 1)).await;
+    while larger.next().await.is_some() {}
     world.end().await;
 }
 
