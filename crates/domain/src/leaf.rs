@@ -77,3 +77,38 @@ impl Entry<'_> {
         hash.finalize().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn entry(version: u64) -> Entry<'static> {
+        Entry {
+            stream: "run-01890a5d-ac96-774b-bcce-b302099a8057",
+            version,
+            id: EventId(Uuid::from_u128(0x0189_0a5d_ac96_7ab2_80e2_4536_629c_90de)),
+            name: "run.admitted",
+            time: DateTime::from_timestamp(1_767_323_045, 600_000).expect("in range"),
+            actor: "system:admission",
+            schema: 1,
+            body: br#"{"generation":1}"#,
+        }
+    }
+
+    /// Both computed once by another program (Python's json and hashlib). They never change: every leaf
+    /// ever stored depends on it.
+    #[test]
+    fn the_leaf_of_a_known_event_is_known() {
+        let canonical = String::from_utf8(entry(3).canonical()).expect("UTF-8");
+        assert_eq!(canonical, CANONICAL);
+        assert_eq!(hex::encode(entry(3).leaf()), LEAF);
+        let large = entry((1 << 53) + 1);
+        assert_eq!(hex::encode(large.leaf()), LARGE, "a number beyond 2^53 is a string");
+    }
+
+    const CANONICAL: &str = r#"{"actor":"system:admission","body_hash":"fa02354bd70e0b908b245c66be4bbc6626f0e5c7dae4b4953d802d0b647b1ffb","id":"01890a5d-ac96-7ab2-80e2-4536629c90de","schema":1,"stream":"run-01890a5d-ac96-774b-bcce-b302099a8057","time":"2026-01-02T03:04:05.000600Z","type":"run.admitted","version":3}"#;
+    const LEAF: &str = "b80e3dae83440ff9b63fc41562cd0ac4a3f552ea366f6e5cb0ad7a62684c64b1";
+    const LARGE: &str = "fbce3e9fe2a724efa926d26923ce853a4af04380a0eeeb55dbfe285ca7aeb0b2";
+}

@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     ids::{Generation, InputId},
     run::{
-        Answer, Command, Ending, Event, Failure, FinishCause, InputKind, PublishStage, Rejection,
-        Run, SnapshotCause, Stage, State, Verdict,
+        Answer, Command, Ending, Event, Failure, FinishCause, InputKind, Probe, PublishStage,
+        Rejection, Run, SnapshotCause, Stage, State, Verdict,
     },
 };
 
@@ -37,37 +37,33 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
         Command::ReportWorkloadCreated { generation, enforcement } => {
             current(run, generation)?;
             Ok(match run.stage {
-                Stage::Provisioning => vec![Event::WorkloadCreated { generation, enforcement }],
-                _ => vec![],
+                Stage::Ended(_) => vec![],
+                _ if run.reported.made => vec![],
+                _ => vec![Event::WorkloadCreated { generation, enforcement }],
             })
         }
         Command::ReportFence { generation, probes } => {
             current(run, generation)?;
-            let open = probes.iter().any(|probe| probe.verdict == Verdict::Reached);
-            let mut events = match run.stage {
-                Stage::Restoring => vec![Event::FenceVerified { generation, probes }],
-                _ => return Ok(vec![]),
-            };
-            if open && !run.requested.accept_unenforced {
-                events = vec![Event::Failed { failure: Failure::Sandbox, detail: None }];
-            }
-            Ok(events)
+            Ok(fence(run, generation, probes))
         }
         Command::ReportRestored { generation, from, git_head } => {
             current(run, generation)?;
-            Ok(match run.stage {
-                Stage::Restoring => vec![Event::Restored { generation, from, git_head }],
-                _ => vec![],
+            Ok(if is_starting(run) && !run.reported.restored {
+                vec![Event::Restored { generation, from, git_head }]
+            } else {
+                vec![]
             })
         }
         Command::ReportReady { generation, agent_session, agent_version } => {
             current(run, generation)?;
-            Ok(match run.stage {
-                Stage::Restoring => {
-                    vec![Event::Ready { generation, agent_session, agent_version }]
-                }
-                _ => vec![],
-            })
+            if !is_starting(run) {
+                return Ok(vec![]);
+            }
+            // No proof, no run.
+            if !run.reported.fence && !run.requested.accept_unenforced {
+                return Err(Rejection::OutOfOrder);
+            }
+            Ok(vec![Event::Ready { generation, agent_session, agent_version }])
         }
         Command::Prompt { message, text } => {
             takes_prompts(run)?;
@@ -95,15 +91,20 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
         Command::ReportTurnFailed { generation, failure, detail } => {
             current(run, generation)?;
             Ok(match run.stage {
-                Stage::Restoring
-                | Stage::Running
-                | Stage::AwaitingInput { .. }
-                | Stage::Idle { .. } => vec![Event::TurnFailed { failure, detail }],
-                _ => vec![],
+                Stage::Running | Stage::AwaitingInput { .. } | Stage::Idle { .. } => {
+                    ending(run, Event::TurnFailed { failure, detail })
+                }
+                // The agent has done nothing yet: there is nothing to snapshot.
+                Stage::Provisioning | Stage::Restoring => vec![Event::Failed { failure, detail }],
+                Stage::Queued { .. }
+                | Stage::Publishing
+                | Stage::Snapshotting { .. }
+                | Stage::Ended(_) => vec![],
             })
         }
         Command::Interrupt => match run.stage {
-            Stage::Running | Stage::AwaitingInput { .. } => Ok(vec![Event::Interrupted {}]),
+            Stage::Running if run.interrupted.as_ref() == Some(&run.last_prompt) => Ok(vec![]),
+            Stage::Running | Stage::AwaitingInput { .. } => Ok(ending(run, Event::Interrupted {})),
             Stage::Idle { .. } => Ok(vec![]),
             Stage::Queued { .. } | Stage::Provisioning | Stage::Restoring => Err(Rejection::NoTurn),
             Stage::Publishing | Stage::Snapshotting { .. } => Err(Rejection::Ending),
@@ -130,21 +131,25 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
         Command::GiveInput { input, answer } => give_input(run, input, answer),
         Command::Finish { cause } => finish(run, cause),
         Command::Cancel => Ok(match &run.stage {
-            Stage::Ended(_) => vec![],
-            Stage::Snapshotting { ending: Ending::Cancelled } => vec![],
-            Stage::Queued { .. } => vec![Event::CancelRequested {}, Event::Cancelled {}],
-            Stage::Provisioning
-            | Stage::Restoring
-            | Stage::Running
+            Stage::Ended(_) | Stage::Snapshotting { ending: Ending::Cancelled } => vec![],
+            Stage::Queued { .. } | Stage::Provisioning | Stage::Restoring => {
+                vec![Event::CancelRequested {}, Event::Cancelled {}]
+            }
+            Stage::Running
             | Stage::AwaitingInput { .. }
             | Stage::Idle { .. }
             | Stage::Publishing
-            | Stage::Snapshotting { .. } => vec![Event::CancelRequested {}],
+            | Stage::Snapshotting { .. } => ending(run, Event::CancelRequested {}),
         }),
         Command::Expire { failure } => Ok(match run.stage {
             Stage::Ended(_) | Stage::Snapshotting { .. } => vec![],
-            Stage::Queued { .. } => vec![Event::Failed { failure, detail: None }],
-            _ => vec![Event::TurnFailed { failure, detail: None }],
+            Stage::Queued { .. } | Stage::Provisioning | Stage::Restoring => {
+                vec![Event::Failed { failure, detail: None }]
+            }
+            Stage::Running
+            | Stage::AwaitingInput { .. }
+            | Stage::Idle { .. }
+            | Stage::Publishing => ending(run, Event::TurnFailed { failure, detail: None }),
         }),
         Command::ReportPushed { generation, head, commits } => {
             current(run, generation)?;
@@ -171,13 +176,14 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 Stage::Publishing => {
                     vec![Event::PublishFailed { stage, detail, attempt, retry_at }]
                 }
-                Stage::Ended(_) if stage == PublishStage::PullRequest => {
+                Stage::Ended(_) if run.publish_requested && stage == PublishStage::PullRequest => {
                     vec![Event::PublishFailed { stage, detail, attempt, retry_at }]
                 }
                 _ => vec![],
             })
         }
         Command::RequestPublish => match run.stage {
+            Stage::Ended(_) if run.publish_requested => Ok(vec![]),
             Stage::Ended(_) if run.pushed.is_some() && run.pull_request.is_none() => {
                 Ok(vec![Event::PublishRequested {}])
             }
@@ -199,13 +205,16 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
             if matches!(run.stage, Stage::Ended(_)) {
                 return Err(Rejection::Ended);
             }
-            let stored = Event::SnapshotStored { generation, digest, cause };
-            Ok(match (&run.stage, cause) {
-                (Stage::Snapshotting { ending }, SnapshotCause::Final) => {
-                    vec![stored, ended(ending)]
-                }
-                _ => vec![stored],
-            })
+            let known = run.snapshot.as_ref();
+            let mut events = if known == Some(&(generation, digest.clone(), cause)) {
+                vec![]
+            } else {
+                vec![Event::SnapshotStored { generation, digest, cause }]
+            };
+            if let (Stage::Snapshotting { ending }, SnapshotCause::Final) = (&run.stage, cause) {
+                events.push(ended(ending));
+            }
+            Ok(events)
         }
         Command::AbandonSnapshot => Ok(match &run.stage {
             Stage::Snapshotting { ending } => vec![ended(ending)],
@@ -220,7 +229,7 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
             Ok(match &run.stage {
                 Stage::Ended(_) => vec![],
                 Stage::Snapshotting { ending } => vec![ended(ending)],
-                _ => vec![Event::Failed { failure, detail }],
+                _ => ending(run, Event::Failed { failure, detail }),
             })
         }
         Command::ReportWorkloadRemoved { generation, output_digest } => {
@@ -239,6 +248,39 @@ fn current(run: &Run, reported: Generation) -> Result<(), Rejection> {
         Some(current) if current == reported => Ok(()),
         Some(current) => Err(Rejection::Superseded { reported, current }),
         None => Err(Rejection::OutOfOrder),
+    }
+}
+
+/// Whether the workload is there, or will be, and its agent does not answer yet. The adapter's report that
+/// it was made may come after the first reports of the sidecar in it.
+fn is_starting(run: &Run) -> bool {
+    matches!(run.stage, Stage::Provisioning | Stage::Restoring)
+}
+
+/// The fence is proven by a target that could not be reached, and disproven by one that was: while it
+/// starts or at any later time.
+fn fence(run: &Run, generation: Generation, probes: Vec<Probe>) -> Vec<Event> {
+    let open = probes.iter().any(|probe| probe.verdict == Verdict::Reached);
+    let shut =
+        probes.iter().any(|probe| matches!(probe.verdict, Verdict::Refused | Verdict::TimedOut));
+    let holds = run.requested.accept_unenforced || (shut && !open);
+    let failed = || ending(run, Event::Failed { failure: Failure::Sandbox, detail: None });
+    match run.stage {
+        Stage::Queued { .. } | Stage::Ended(_) => vec![],
+        Stage::Provisioning | Stage::Restoring if !holds => failed(),
+        Stage::Provisioning | Stage::Restoring if run.reported.fence => vec![],
+        Stage::Provisioning | Stage::Restoring => vec![Event::FenceVerified { generation, probes }],
+        Stage::Running
+        | Stage::AwaitingInput { .. }
+        | Stage::Idle { .. }
+        | Stage::Publishing
+        | Stage::Snapshotting { .. } => {
+            if open && !run.requested.accept_unenforced {
+                failed()
+            } else {
+                vec![]
+            }
+        }
     }
 }
 
@@ -274,37 +316,40 @@ fn give_input(run: &Run, input: InputId, answer: Answer) -> Result<Vec<Event>, R
 }
 
 fn turn_ended(run: &Run, now: DateTime<Utc>) -> Vec<Event> {
-    let linger = if run.prompts > 1 {
+    // Whoever prompts again, or interrupts, attends.
+    let linger = if run.prompts > 1 || run.interrupted.is_some() {
         run.requested.attended_linger_seconds
     } else {
         run.requested.linger_seconds
     };
-    let mut events = withdraw_all(match &run.stage {
-        Stage::AwaitingInput { inputs } => Some(inputs),
-        _ => None,
-    });
-    events.push(Event::Idle { until: now + seconds(linger) });
+    let mut events = ending(run, Event::Idle { until: now + seconds(linger) });
     if linger == 0 {
         events.push(Event::FinishRequested { cause: FinishCause::Idle });
     }
     events
 }
 
-fn withdraw_all(inputs: Option<&BTreeMap<InputId, (InputKind, DateTime<Utc>)>>) -> Vec<Event> {
-    inputs
+/// The event that ends what the agent waits for, after all that it waits for was withdrawn.
+fn ending(run: &Run, event: Event) -> Vec<Event> {
+    let waiting = match &run.stage {
+        Stage::AwaitingInput { inputs } => Some(inputs),
+        _ => None,
+    };
+    waiting
         .into_iter()
         .flat_map(BTreeMap::keys)
         .map(|input| Event::InputGiven { input: input.clone(), answer: Answer::Withdrawn })
+        .chain([event])
         .collect()
 }
 
 fn finish(run: &Run, cause: FinishCause) -> Result<Vec<Event>, Rejection> {
     match &run.stage {
-        Stage::Idle { .. } | Stage::Running => Ok(vec![Event::FinishRequested { cause }]),
-        Stage::AwaitingInput { inputs } => {
-            let mut events = withdraw_all(Some(inputs));
-            events.push(Event::FinishRequested { cause });
-            Ok(events)
+        Stage::Idle { .. } => Ok(vec![Event::FinishRequested { cause }]),
+        // A prompt came just before the time was over.
+        Stage::Running | Stage::AwaitingInput { .. } if cause == FinishCause::Idle => Ok(vec![]),
+        Stage::Running | Stage::AwaitingInput { .. } => {
+            Ok(ending(run, Event::FinishRequested { cause }))
         }
         Stage::Publishing => Ok(vec![]),
         Stage::Queued { .. } | Stage::Provisioning | Stage::Restoring => {
@@ -325,10 +370,15 @@ fn lost(run: &Run, generation: Generation, reason: String) -> Vec<Event> {
         Stage::Ended(_) | Stage::Queued { .. } => vec![],
         // Nothing is left to do that needs a workload: what the last snapshot holds must do.
         Stage::Snapshotting { ending } => vec![lost, ended(ending)],
-        _ if run.retries < run.requested.max_retries => {
-            vec![lost, Event::Retried { generation: generation.next() }]
+        _ => {
+            let mut events = ending(run, lost);
+            events.push(if run.retries < run.requested.max_retries {
+                Event::Retried { generation: generation.next() }
+            } else {
+                Event::Failed { failure: Failure::Lost, detail: None }
+            });
+            events
         }
-        _ => vec![lost, Event::Failed { failure: Failure::Lost, detail: None }],
     }
 }
 

@@ -16,4 +16,4 @@ pub use event::{
     QueueReason, Requested, SnapshotCause, Usage, Verdict,
 };
 pub use rejection::Rejection;
-pub use state::{Ending, Run, Stage, State, evolve, fold};
+pub use state::{Ending, Reported, Run, Stage, State, evolve, fold};

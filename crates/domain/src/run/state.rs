@@ -3,8 +3,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    ids::{Generation, InputId, MessageId},
-    run::{Event, Failure, InputKind, Outcome, QueueReason, Requested, Usage},
+    ids::{BundleDigest, Generation, InputId, MessageId},
+    run::{
+        Event, Failure, InputKind, Outcome, PublishStage, QueueReason, Requested, SnapshotCause,
+        Usage,
+    },
     text::TextRef,
 };
 
@@ -27,12 +30,16 @@ pub struct Run {
     pub stage: Stage,
     /// The newest generation admitted; none while it waits for the first time.
     pub generation: Option<Generation>,
+    /// What was reported of the workload of that generation.
+    pub reported: Reported,
     /// Whether the workload of that generation is known to be removed.
     pub workload_removed: bool,
     /// The newest prompt.
     pub last_prompt: MessageId,
     /// How many prompts there were: more than one means that somebody attends.
     pub prompts: u32,
+    /// The prompt whose turn was interrupted, until that turn is over.
+    pub interrupted: Option<MessageId>,
     /// How often it was retried.
     pub retries: u32,
     /// The commit pushed, if any.
@@ -43,8 +50,24 @@ pub struct Run {
     pub pull_request: Option<u64>,
     /// Once it was asked to publish: what goes on after a lost workload.
     pub finishing: bool,
+    /// Whether the pull request was asked for again, after the run ended, and that is under way.
+    pub publish_requested: bool,
+    /// The newest snapshot: of which generation, which bundle, and why.
+    pub snapshot: Option<(Generation, BundleDigest, SnapshotCause)>,
     /// The newest usage report.
     pub usage: Usage,
+}
+
+/// What was reported of one workload while it starts. Adapter and sidecar report apart from each other,
+/// so that these come in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// It was made.
+    pub made: bool,
+    /// Its fence was proven.
+    pub fence: bool,
+    /// The repository is in place.
+    pub restored: bool,
 }
 
 /// Where a run is in its life. Every stage but `Running` has a reason that people are shown.
@@ -109,14 +132,18 @@ pub fn evolve(state: State, event: &Event) -> State {
             requested: (**requested).clone(),
             stage: Stage::Queued { reason: None },
             generation: None,
+            reported: Reported::default(),
             workload_removed: true,
             last_prompt: MessageId(String::new()),
             prompts: 0,
+            interrupted: None,
             retries: 0,
             pushed: None,
             pull_request_failures: 0,
             pull_request: None,
             finishing: false,
+            publish_requested: false,
+            snapshot: None,
             usage: Usage::default(),
         })),
         (State::New, _) => State::New,
@@ -132,16 +159,21 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> State {
 
 fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
     match event {
-        Event::Requested(_) | Event::FenceVerified { .. } | Event::Restored { .. } => {}
-        Event::PublishRequested {} => run.pull_request_failures = 0,
-        Event::SnapshotStored { .. } => {}
+        Event::Requested(_) | Event::Lost { .. } => {}
         Event::Queued { reason } => run.stage = Stage::Queued { reason: Some(reason.clone()) },
-        Event::Admitted { generation } => {
-            run.generation = Some(*generation);
-            run.workload_removed = false;
-            run.stage = Stage::Provisioning;
+        Event::Admitted { generation } => run.begin(*generation),
+        Event::Retried { generation } => {
+            run.begin(*generation);
+            run.retries += 1;
         }
-        Event::WorkloadCreated { .. } => run.stage = Stage::Restoring,
+        Event::WorkloadCreated { .. } => {
+            run.reported.made = true;
+            if matches!(run.stage, Stage::Provisioning) {
+                run.stage = Stage::Restoring;
+            }
+        }
+        Event::FenceVerified { .. } => run.reported.fence = true,
+        Event::Restored { .. } => run.reported.restored = true,
         Event::Ready { .. } => {
             run.stage = if run.finishing { Stage::Publishing } else { Stage::Running };
         }
@@ -153,8 +185,14 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
             }
         }
         Event::TurnStarted { .. } => run.stage = Stage::Running,
-        Event::Idle { until } => run.stage = Stage::Idle { until: *until },
-        Event::Interrupted {} => run.stage = Stage::Running,
+        Event::Idle { until } => {
+            run.interrupted = None;
+            run.stage = Stage::Idle { until: *until };
+        }
+        Event::Interrupted {} => {
+            run.interrupted = Some(run.last_prompt.clone());
+            run.stage = Stage::Running;
+        }
         Event::InputRequired { input, kind, until, .. } => {
             let mut inputs = match run.stage {
                 Stage::AwaitingInput { inputs } => inputs,
@@ -183,35 +221,22 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
             run.stage = Stage::Snapshotting { ending };
         }
         Event::BranchPushed { head, .. } => run.pushed = Some(head.clone()),
-        Event::PublishSkipped {} => {
-            run.stage = Stage::Snapshotting { ending: Ending::Succeeded { changes: false } };
-        }
+        Event::PublishSkipped {} => run.publishes(false),
         Event::PublishFailed { stage, detail, retry_at, .. } => {
-            let failure = match stage {
-                super::PublishStage::Push => Failure::Push,
-                super::PublishStage::PullRequest => {
-                    run.pull_request_failures += 1;
-                    Failure::PullRequest
-                }
-            };
-            if retry_at.is_none() && !matches!(run.stage, Stage::Ended(_)) {
-                let ending = Ending::Failed { failure, detail: Some(detail.clone()) };
-                run.stage = Stage::Snapshotting { ending };
-            }
+            run.publishing_failed(*stage, detail, retry_at.is_none());
+        }
+        Event::PublishRequested {} => {
+            run.pull_request_failures = 0;
+            run.publish_requested = true;
         }
         Event::PullRequestOpened { number, .. } => {
             run.pull_request = Some(*number);
-            if !matches!(run.stage, Stage::Ended(_)) {
-                run.stage = Stage::Snapshotting { ending: Ending::Succeeded { changes: true } };
-            }
+            run.publish_requested = false;
+            run.publishes(true);
         }
         Event::UsageReported { usage } => run.usage = *usage,
-        Event::Lost { .. } => {}
-        Event::Retried { generation } => {
-            run.generation = Some(*generation);
-            run.workload_removed = false;
-            run.retries += 1;
-            run.stage = Stage::Provisioning;
+        Event::SnapshotStored { generation, digest, cause } => {
+            run.snapshot = Some((*generation, digest.clone(), *cause));
         }
         Event::Succeeded { .. } => run.stage = Stage::Ended(Outcome::Succeeded),
         Event::Failed { .. } => run.stage = Stage::Ended(Outcome::Failed),
@@ -223,4 +248,37 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
         }
     }
     run
+}
+
+impl Run {
+    fn begin(&mut self, generation: Generation) {
+        self.generation = Some(generation);
+        self.reported = Reported::default();
+        self.workload_removed = false;
+        self.stage = Stage::Provisioning;
+    }
+
+    fn publishes(&mut self, changes: bool) {
+        if !matches!(self.stage, Stage::Ended(_)) {
+            self.stage = Stage::Snapshotting { ending: Ending::Succeeded { changes } };
+        }
+    }
+
+    fn publishing_failed(&mut self, stage: PublishStage, detail: &TextRef, finally: bool) {
+        let failure = match stage {
+            PublishStage::Push => Failure::Push,
+            PublishStage::PullRequest => {
+                self.pull_request_failures += 1;
+                Failure::PullRequest
+            }
+        };
+        if !finally {
+            return;
+        }
+        self.publish_requested = false;
+        if !matches!(self.stage, Stage::Ended(_)) {
+            let ending = Ending::Failed { failure, detail: Some(detail.clone()) };
+            self.stage = Stage::Snapshotting { ending };
+        }
+    }
 }

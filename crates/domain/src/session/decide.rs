@@ -7,14 +7,13 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> 
         (State::New, Command::Fork { created, from, bundle }) => {
             Ok(vec![Event::Created(created), Event::Forked { from, bundle }])
         }
-        (State::New, _) => Err(Rejection::NotFound),
         (State::Known(_), Command::Create(_) | Command::Fork { .. }) => Err(Rejection::Exists),
         (State::Known(session), command) => decide_known(session, command),
         (State::Deleted, Command::Delete | Command::EndRun { .. }) => Ok(vec![]),
         (State::Deleted, Command::ExpireBundle { digest }) => {
             Ok(vec![Event::BundleExpired { digest }])
         }
-        (State::Deleted, _) => Err(Rejection::NotFound),
+        (State::New | State::Deleted, _) => Err(Rejection::NotFound),
     }
 }
 
@@ -22,7 +21,9 @@ fn decide_known(session: &Session, command: Command) -> Result<Vec<Event>, Rejec
     let archived = session.standing == Standing::Archived;
     match command {
         Command::Create(_) | Command::Fork { .. } => Err(Rejection::Exists),
-        Command::Rename { title } => Ok(vec![Event::Renamed { title }]),
+        Command::Rename { title } => {
+            Ok(if session.created.title == title { vec![] } else { vec![Event::Renamed { title }] })
+        }
         Command::Archive => match session.active_run {
             Some(run) => Err(Rejection::RunActive(run)),
             None if archived => Ok(vec![]),
@@ -53,6 +54,10 @@ fn decide_known(session: &Session, command: Command) -> Result<Vec<Event>, Rejec
                 Ok(vec![Event::BundleStored { run, generation, bundle }])
             }
         }
-        Command::ExpireBundle { digest } => Ok(vec![Event::BundleExpired { digest }]),
+        Command::ExpireBundle { digest } => Ok(if session.bundles.contains(&digest) {
+            vec![Event::BundleExpired { digest }]
+        } else {
+            vec![]
+        }),
     }
 }

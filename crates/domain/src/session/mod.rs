@@ -6,6 +6,8 @@ mod decide;
 mod event;
 mod rejection;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use command::Command;
 pub use decide::decide;

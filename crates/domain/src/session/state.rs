@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use crate::{
-    ids::{RunId, SessionId, UserId},
+    ids::{BundleDigest, RunId, SessionId, UserId},
     session::{BundleInfo, Created, Event},
 };
 
@@ -18,7 +20,7 @@ pub enum State {
 /// What is known of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// As it was made.
+    /// As it was made, with the title it has now.
     pub created: Created,
     /// Whether it is in the everyday lists.
     pub standing: Standing,
@@ -26,6 +28,8 @@ pub struct Session {
     pub active_run: Option<RunId>,
     /// The newest bundle: what the next run restores.
     pub head: Option<BundleInfo>,
+    /// The bundles that are there.
+    pub bundles: BTreeSet<BundleDigest>,
     /// The session that it was forked from.
     pub forked_from: Option<SessionId>,
 }
@@ -45,6 +49,11 @@ impl Session {
     pub fn owner(&self) -> UserId {
         self.created.owner
     }
+
+    fn store(&mut self, bundle: &BundleInfo) {
+        self.bundles.insert(bundle.digest.clone());
+        self.head = Some(bundle.clone());
+    }
 }
 
 /// The state after `event`. Total: an event that does not fit changes nothing.
@@ -56,6 +65,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             standing: Standing::Open,
             active_run: None,
             head: None,
+            bundles: BTreeSet::new(),
             forked_from: None,
         })),
         (State::Known(session), event) => evolve_known(session, event),
@@ -71,17 +81,21 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> State {
 
 fn evolve_known(mut session: Box<Session>, event: &Event) -> State {
     match event {
-        Event::Created(_) | Event::Renamed { .. } | Event::BundleExpired { .. } => {}
+        Event::Created(_) => {}
+        Event::Renamed { title } => session.created.title = title.clone(),
+        Event::BundleExpired { digest } => {
+            session.bundles.remove(digest);
+        }
         Event::Forked { from, bundle } => {
             session.forked_from = Some(*from);
-            session.head = Some(bundle.clone());
+            session.store(bundle);
         }
         Event::Archived {} => session.standing = Standing::Archived,
         Event::Restored {} => session.standing = Standing::Open,
         Event::Deleted {} => return State::Deleted,
         Event::RunStarted { run } => session.active_run = Some(*run),
         Event::RunEnded { .. } => session.active_run = None,
-        Event::BundleStored { bundle, .. } => session.head = Some(bundle.clone()),
+        Event::BundleStored { bundle, .. } => session.store(bundle),
     }
     State::Known(session)
 }
