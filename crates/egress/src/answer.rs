@@ -1,5 +1,7 @@
 //! What the sandbox gets to read when something is not passed on: one line that says why.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
@@ -27,15 +29,22 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) rule: &'static str,
     pub(crate) detail: String,
+    /// For the record: the address that stands against it.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Refusal {
     pub(crate) fn new(rule: &'static str, detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, rule, detail: detail.into() }
+        Self { status: StatusCode::FORBIDDEN, rule, detail: detail.into(), address: None }
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self
+    }
+
+    pub(crate) fn about(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
         self
     }
 

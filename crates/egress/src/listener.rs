@@ -145,7 +145,7 @@ impl Listeners {
             match fs::remove_dir(entry.path()) {
                 Ok(()) => tracing::info!(run.id = %run, "gateway closed"),
                 Err(error) => {
-                    tracing::warn!(run.id = %run, %error, "a run's directory stays behind")
+                    tracing::warn!(run.id = %run, %error, "a run's directory stays behind");
                 }
             }
         }

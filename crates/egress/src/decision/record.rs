@@ -15,6 +15,7 @@ use domain::ids::RunId;
 use uuid::Uuid;
 
 use super::{Decision, DecisionLog, Kind, Verdict};
+use crate::answer::Refusal;
 
 /// What a run asked for.
 #[derive(Clone)]
@@ -79,8 +80,11 @@ impl Record {
     }
 
     /// Records a refusal.
-    pub(crate) fn refuse(log: &DecisionLog, asked: &Asked, rule: &str, status: Option<u16>) {
-        log.refuse(asked.decided(Verdict::Refused, rule, status));
+    pub(crate) fn refuse(log: &DecisionLog, asked: &Asked, refusal: &Refusal) {
+        let status = Some(refusal.status.as_u16());
+        let mut decision = asked.decided(Verdict::Refused, refusal.rule, status);
+        decision.address = refusal.address;
+        log.refuse(decision);
     }
 
     /// A rule found against it only after it was allowed (what a tunnel's first bytes said).
@@ -105,6 +109,11 @@ impl Record {
 
     pub(crate) fn down(&self, bytes: usize) {
         self.0.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All bytes so far.
+    pub(crate) fn moved(&self) -> u64 {
+        self.0.up.load(Ordering::Relaxed).wrapping_add(self.0.down.load(Ordering::Relaxed))
     }
 
     fn change(&self, change: impl FnOnce(&mut Decision)) {

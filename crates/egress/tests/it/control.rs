@@ -26,6 +26,8 @@ pub(crate) struct Control {
     policies: watch::Sender<(u64, Vec<Policy>)>,
     decisions: Arc<Mutex<BTreeMap<Uuid, Decision>>>,
     reports: watch::Sender<u64>,
+    /// Everything that came over the wire.
+    heard: Arc<Mutex<String>>,
     serving: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -38,6 +40,7 @@ impl Control {
             policies: watch::Sender::new((1, vec![])),
             decisions: Arc::default(),
             reports: watch::Sender::new(0),
+            heard: Arc::default(),
             serving: Arc::default(),
         }
     }
@@ -76,6 +79,10 @@ impl Control {
         });
     }
 
+    pub(crate) fn heard(&self) -> String {
+        self.heard.lock().unwrap().clone()
+    }
+
     pub(crate) fn decisions(&self) -> Vec<Decision> {
         self.decisions.lock().unwrap().values().cloned().collect()
     }
@@ -95,12 +102,10 @@ impl Control {
                 reports.changed().await.expect("the control plane lives");
             }
         };
-        match tokio::time::timeout(Duration::from_secs(20), wait).await {
-            Ok(decisions) => decisions,
-            Err(_) => {
-                panic!("these decisions are not what was waited for: {:#?}", self.decisions())
-            }
-        }
+        let done = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        done.unwrap_or_else(|_| {
+            panic!("other decisions were waited for than {:#?}", self.decisions())
+        })
     }
 }
 
@@ -139,6 +144,7 @@ async fn decisions(
     if !control.is_up() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
+    control.heard.lock().unwrap().push_str(&body.to_string());
     let batch: Vec<Decision> =
         serde_json::from_value(body["decisions"].clone()).expect("decisions");
     control.decisions.lock().unwrap().extend(batch.into_iter().map(|d| (d.id, d)));

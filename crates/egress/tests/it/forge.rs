@@ -73,12 +73,12 @@ impl Forge {
     async fn add(&self, repository: &str) {
         let bare = self.bare(repository);
         std::fs::create_dir_all(&bare).expect("a directory");
-        let script = r#"
+        let script = r"
             git init -q --bare -b main . && git config http.receivepack true
             tree=$(git mktree </dev/null)
             commit=$(git -c user.name=a -c user.email=a@b.example commit-tree -m first $tree)
             git update-ref refs/heads/main $commit
-            git update-ref refs/heads/other $commit"#;
+            git update-ref refs/heads/other $commit";
         let done = Command::new("sh").args(["-ec", script]).current_dir(&bare).status().await;
         assert!(done.expect("sh").success());
     }

@@ -23,7 +23,7 @@ use paddock_egress::{Kind, Policy, Verdict};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::world::{MODEL_KEY, World, get, policy, serve, text};
+use crate::world::{MODEL_KEY, World, get, policy, serve, text, within};
 
 #[derive(Clone, Default)]
 struct Provider {
@@ -100,13 +100,6 @@ fn post(path: &str, body: &'static str) -> Request<Full<Bytes>> {
         .header("x-session-id", "ses_1")
         .body(Full::from(body))
         .expect("a request")
-}
-
-async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(10), work).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,11 +88,43 @@ impl World {
         task.await.expect("no panic").expect("a clean end");
     }
 
-    /// As `kill -9` does: nothing gets to run.
-    pub(crate) async fn kill(&mut self) {
-        let (_, task) = self.gateway.take().expect("a gateway runs");
-        task.abort();
-        let _ = task.await;
+    /// The gateway as a process of its own, which can be killed.
+    pub(crate) fn start_process(&self) -> Process {
+        let config = serde_json::json!({
+            "sockets": self.config.sockets,
+            "state": self.config.state,
+            "control_url": self.config.control_url,
+            "control_token": TOKEN,
+            "model": self.config.model.as_ref().map(|model| json(model, MODEL_KEY)),
+            "git": json(&self.config.git, FORGE_TOKEN),
+        });
+        let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "process::gateway", "--ignored", "--nocapture"])
+            .env("PADDOCK_TEST_GATEWAY", config.to_string())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("started");
+        Process(child)
+    }
+
+    pub(crate) fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = network;
+        self
+    }
+
+    pub(crate) fn allow(mut self, rules: &[&str]) -> Self {
+        self.config.allow = rules.iter().map(|rule| rule.parse().expect("a rule")).collect();
+        self
+    }
+
+    pub(crate) fn admin(mut self, address: SocketAddr) -> Self {
+        self.config.admin_listen = Some(address);
+        self
+    }
+
+    pub(crate) fn state(&self) -> &std::path::Path {
+        &self.config.state
     }
 
     pub(crate) fn socket(&self, policy: &Policy) -> PathBuf {
@@ -153,6 +185,27 @@ impl World {
     }
 }
 
+/// Killed when dropped.
+pub(crate) struct Process(std::process::Child);
+
+impl Process {
+    pub(crate) fn kill(mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("ended");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn json(upstream: &Upstream, credential: &str) -> serde_json::Value {
+    serde_json::json!({"url": upstream.url, "credential": credential})
+}
+
 fn upstream(url: &str, credential: &str) -> Upstream {
     Upstream {
         url: Url::parse(url).expect("a URL"),
@@ -178,6 +231,11 @@ pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
 pub(crate) async fn text(response: Response<Incoming>) -> String {
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(10), work).await;
+    done.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 /// Polls until something holds.
