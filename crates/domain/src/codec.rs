@@ -1,6 +1,9 @@
 //! The stored form of events: a permanent wire name, a schema version and the exact bytes of a JSON
 //! body. Old versions are upcast on read, one pure step a version.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
