@@ -1,6 +1,6 @@
 //! What the control plane does by itself, by level-triggered rounds: each reads what is, plans by a pure
-//! function, and carries the plan out as commands. A ring of the doorbell only starts a round sooner, and
-//! one item that fails is logged and looked at again in the next round.
+//! function, and carries the plan out as commands. News in the views only start a round sooner, and one
+//! item that fails is logged and looked at again in the next round.
 
 mod admission;
 mod deadlines;
@@ -24,9 +24,9 @@ use url::Url;
 
 pub(crate) use admission::Limits;
 
-/// How long a round waits without a ring.
+/// How long a round waits without news.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long it waits after one, so that a burst of appends makes one round.
+/// How long it waits after them, so that a burst makes one round.
 const SETTLE: Duration = Duration::from_millis(10);
 
 /// What the tasks work with.
@@ -58,15 +58,16 @@ trait Task: Send {
     const NAME: &'static str;
     /// How long it waits between rounds.
     const PERIOD: Duration = PERIOD;
-    /// Whether an append starts a round.
-    const RINGS: bool = true;
+    /// Whether news in the views start a round.
+    const WAKES: bool = true;
 
     /// Looks at everything once. An error ends only this round.
     fn round(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
 async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken) {
-    let mut bell = tools.commands.doorbell().listen();
+    // The views are what a round looks at: an append that they do not show yet would start it in vain.
+    let mut views = tools.views.health().position();
     loop {
         let round = AssertUnwindSafe(task.round()).catch_unwind();
         let done = tokio::select! {
@@ -80,7 +81,7 @@ async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken)
         }
         tokio::select! {
             () = sleep(T::PERIOD) => {}
-            () = bell.rung(), if T::RINGS => sleep(SETTLE).await,
+            Ok(()) = views.changed(), if T::WAKES => sleep(SETTLE).await,
             () = shutdown.cancelled() => return,
         }
     }

@@ -63,7 +63,7 @@ impl Retention {
 impl Task for Retention {
     const NAME: &'static str = "retention";
     const PERIOD: Duration = Duration::from_mins(1);
-    const RINGS: bool = false;
+    const WAKES: bool = false;
 
     async fn round(&mut self) -> anyhow::Result<()> {
         for bundle in self.bundles.superseded(SUPERSEDED).await? {

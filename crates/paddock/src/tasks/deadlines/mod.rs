@@ -72,7 +72,7 @@ impl Deadlines {
 impl Task for Deadlines {
     const NAME: &'static str = "deadlines";
     /// Time passes without appends.
-    const RINGS: bool = false;
+    const WAKES: bool = false;
 
     async fn round(&mut self) -> anyhow::Result<()> {
         let mut runs: BTreeMap<RunId, Option<Silent>> = BTreeMap::new();
