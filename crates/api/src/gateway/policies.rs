@@ -60,6 +60,12 @@ impl Policies {
         });
     }
 
+    /// The policies that were published last; none before the first.
+    #[must_use]
+    pub fn current(&self) -> Option<Vec<Policy>> {
+        self.0.borrow().as_ref().map(|edition| edition.runs.clone())
+    }
+
     pub(super) fn listen(&self) -> watch::Receiver<Option<Arc<Edition>>> {
         self.0.subscribe()
     }

@@ -16,9 +16,10 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use api::{bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs};
 use commands::Commands;
+use domain::ids::Position;
 use futures::FutureExt as _;
 use projections::Views;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -68,6 +69,7 @@ trait Task: Send {
 async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken) {
     // The views are what a round looks at: an append that they do not show yet would start it in vain.
     let mut views = tools.views.health().position();
+    let mut seen = *views.borrow();
     loop {
         let round = AssertUnwindSafe(task.round()).catch_unwind();
         let done = tokio::select! {
@@ -81,8 +83,22 @@ async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken)
         }
         tokio::select! {
             () = sleep(T::PERIOD) => {}
-            Ok(()) = views.changed(), if T::WAKES => sleep(SETTLE).await,
+            Ok(now) = news(&mut views, seen), if T::WAKES => {
+                seen = now;
+                sleep(SETTLE).await;
+            }
             () = shutdown.cancelled() => return,
         }
     }
 }
+
+/// The position of the views once it is another one than `seen`.
+async fn news(
+    views: &mut watch::Receiver<Position>,
+    seen: Position,
+) -> Result<Position, watch::error::RecvError> {
+    views.wait_for(|now| *now != seen).await.map(|now| *now)
+}
+
+#[cfg(test)]
+mod tests;
