@@ -1,6 +1,6 @@
 //! One connection from a sandbox: HTTP/1.1, with bounds on everything that a client may stretch.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use http::StatusCode;
 use hyper::{server::conn::http1, service::service_fn};
@@ -10,8 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{answer::Refusal, decision::Kind, gateway::Door, route::route};
 
-/// Also how long a connection may lie idle between two requests.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const HEADERS: usize = 100;
 const HEADER_BYTES: usize = 64 * 1024;
 
@@ -33,7 +31,7 @@ pub(crate) async fn serve(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(door.gateway.limits.head)
         .max_headers(HEADERS)
         .max_buf_size(HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service)

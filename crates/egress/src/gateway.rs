@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     answer::{Body, Refusal},
     decision::{Asked, DecisionLog, Kind, Record},
+    limits::Limits,
     policy::Policy,
     proxy::{HostRule, Network},
     upstream::Upstream,
@@ -22,6 +23,7 @@ pub(crate) struct Gateway {
     pub(crate) allow: Vec<HostRule>,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) log: DecisionLog,
+    pub(crate) limits: Limits,
 }
 
 /// One run's way out.

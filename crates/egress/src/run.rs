@@ -10,6 +10,7 @@ use crate::{
     control::Control,
     decision::{DecisionLog, Reporter},
     gateway::Gateway,
+    limits::Limits,
     listener::Listeners,
     policy::{PolicyFile, Puller},
     proxy::{Network, SystemNetwork},
@@ -28,19 +29,20 @@ pub enum Error {
     /// A credential with bytes that no header takes.
     #[error("the {0} credential holds characters that HTTP does not allow")]
     Credential(&'static str),
-    /// An upstream that is no `http` or `https` URL.
-    #[error("the {0} upstream is not an http or https URL")]
+    /// An upstream that is no `http` or `https` URL, or has a user name or password in it.
+    #[error("the {0} upstream is not a plain http or https URL without user name and password")]
     Upstream(&'static str),
 }
 
 /// Runs the gateway until `shutdown`.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    run_on(Arc::new(SystemNetwork::default()), config, shutdown).await
+    run_on(Arc::new(SystemNetwork::default()), Limits::default(), config, shutdown).await
 }
 
-/// Runs the gateway on another network than the system's, for tests.
+/// Runs the gateway on another network than the system's or with other limits, for tests.
 pub async fn run_on(
     network: Arc<dyn Network>,
+    limits: Limits,
     config: Config,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
@@ -57,6 +59,7 @@ pub async fn run_on(
         allow: config.allow,
         network,
         log: log.clone(),
+        limits,
     });
     let puller = Puller::new(control.clone(), PolicyFile::new(&config.state));
     let policies = puller.subscribe();

@@ -14,6 +14,7 @@ use crate::{
     body::{Metered, Way},
     config::{self, Secret},
     decision::Record,
+    redact::{Needle, Redacted},
 };
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -24,6 +25,8 @@ pub(crate) struct Upstream {
     http: reqwest::Client,
     base: Url,
     authorization: Option<HeaderValue>,
+    /// The credential in its two forms, which no answer may hold.
+    needles: [Option<Needle>; 2],
     /// What it is called towards the sandbox.
     name: &'static str,
 }
@@ -61,21 +64,25 @@ impl Upstream {
     fn new(
         config: &config::Upstream,
         name: &'static str,
-        authorization: impl Fn(&Secret) -> String,
+        authorization_of: impl Fn(&Secret) -> String,
         tune: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Result<Self, Error> {
-        if !matches!(config.url.scheme(), "http" | "https") || !config.url.has_host() {
+        let url = &config.url;
+        let plain = url.has_host() && url.username().is_empty() && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !plain {
             return Err(Error::Upstream(name));
         }
-        let authorization = match &config.credential {
-            None => None,
-            Some(secret) => {
-                let mut value = HeaderValue::from_str(&authorization(secret))
-                    .map_err(|_| Error::Credential(name))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
+        let mut needles = [None, None];
+        let mut authorization = None;
+        if let Some(secret) = &config.credential {
+            let text = authorization_of(secret);
+            let encoded = text.split_once(' ').map_or("", |(_, encoded)| encoded);
+            needles[0] = Needle::new(secret.expose());
+            needles[1] = Needle::new(encoded).filter(|_| encoded != secret.expose());
+            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::Credential(name))?;
+            value.set_sensitive(true);
+            authorization = Some(value);
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -89,7 +96,7 @@ impl Upstream {
             .read_timeout(PATIENCE);
         let mut base = config.url.clone();
         base.set_fragment(None);
-        Ok(Self { http: tune(http).build()?, base, authorization, name })
+        Ok(Self { http: tune(http).build()?, base, authorization, needles, name })
     }
 
     /// For the record.
@@ -148,11 +155,14 @@ impl Upstream {
         }
         let answer: http::Response<reqwest::Body> = answer.into();
         let (parts, body) = answer.into_parts();
-        let mut response =
-            Response::new(Metered::new(body, record.clone(), Way::Down, PATIENCE).boxed_unsync());
+        let body = Metered::new(body, record.clone(), Way::Down, PATIENCE);
+        let [plain, encoded] = self.needles.clone();
+        let body = Redacted::new(Redacted::new(body, plain), encoded);
+        let mut response = Response::new(body.boxed_unsync());
         *response.status_mut() = status;
         for (name, value) in &parts.headers {
-            if keep(name) {
+            let tells = self.needles.iter().flatten().any(|needle| needle.is_in(value.as_bytes()));
+            if keep(name) && !tells {
                 response.headers_mut().append(name, value.clone());
             }
         }

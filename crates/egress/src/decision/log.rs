@@ -177,3 +177,75 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+    use crate::decision::Kind;
+
+    fn decision(run: RunId, verdict: Verdict) -> Decision {
+        Decision {
+            id: Uuid::now_v7(),
+            run,
+            at: Utc::now(),
+            kind: Kind::Model,
+            host: String::new(),
+            port: 0,
+            verdict,
+            rule: "model".into(),
+            address: None,
+            bytes_up: 0,
+            bytes_down: 0,
+            duration_ms: 0,
+            status: None,
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_leaves_room_and_nothing_passes_unrecorded() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = DecisionLog::open(&dir.path().join("decisions.jsonl")).expect("a log");
+        let (flooding, other) = (RunId(Uuid::now_v7()), RunId(Uuid::now_v7()));
+        for _ in 0..REFUSALS_PER_RUN + 7 {
+            log.refuse(decision(flooding, Verdict::Refused));
+        }
+        assert_eq!(log.figures(), (REFUSALS_PER_RUN, 7));
+        let mut passed = 0;
+        loop {
+            let allowed = decision(flooding, Verdict::Allowed);
+            if !log.allow(&allowed) {
+                break;
+            }
+            log.close(allowed);
+            passed += 1;
+        }
+        assert_eq!(passed, PER_RUN - REFUSALS_PER_RUN);
+        let allowed = decision(other, Verdict::Allowed);
+        assert!(log.allow(&allowed), "another run has its own room");
+        log.close(allowed);
+
+        while let batch = log.oldest(500)
+            && !batch.is_empty()
+        {
+            log.forget(&batch);
+        }
+        assert!(log.allow(&decision(flooding, Verdict::Allowed)), "room again");
+        assert!(log.lock().by_run.len() == 1, "nothing is left of a run without decisions");
+    }
+
+    #[test]
+    fn a_decision_that_turns_into_a_refusal_is_counted_right() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = DecisionLog::open(&dir.path().join("decisions.jsonl")).expect("a log");
+        let run = RunId(Uuid::now_v7());
+        let mut turned = decision(run, Verdict::Allowed);
+        assert!(log.allow(&turned));
+        turned.verdict = Verdict::Refused;
+        log.close(turned);
+        assert_eq!(log.lock().by_run[&run].refused, 1);
+        log.forget(&log.oldest(1));
+        assert!(log.lock().by_run.is_empty());
+    }
+}

@@ -171,7 +171,7 @@ async fn push(
         return Err(Refusal::new("git.encoding", "a compressed push cannot be read")
             .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let head = match push::read_head(&mut body, &policy.branch).await {
+    let head = match push::read_head(&mut body, &policy.branch, door.gateway.limits.updates).await {
         Ok(head) => head,
         Err(refusal) => {
             push::drain(body).await;

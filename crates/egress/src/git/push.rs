@@ -12,7 +12,6 @@ use crate::answer::{BoxError, Refusal};
 
 /// The list of updates is a line or two; only this much of a push is ever held.
 const HEAD: usize = 64 * 1024;
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is read and thrown away of a push that is refused: a client that still writes may never see
 /// the answer otherwise.
 const DRAIN: usize = 16 * 1024 * 1024;
@@ -20,12 +19,16 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Reads up to the end of the list of updates and checks it. The bytes returned are all that was
 /// read: the list, and perhaps the beginning of the pack.
-pub(super) async fn read_head<B>(body: &mut B, branch: &Branch) -> Result<Bytes, Refusal>
+pub(super) async fn read_head<B>(
+    body: &mut B,
+    branch: &Branch,
+    time: Duration,
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    tokio::time::timeout(HEAD_TIMEOUT, read(body, branch))
+    tokio::time::timeout(time, read(body, branch))
         .await
         .unwrap_or_else(|_| Err(malformed("the list of updates did not come in time")))
 }
@@ -136,7 +139,7 @@ mod tests {
             .collect::<Vec<_>>();
         let mut body = StreamBody::new(stream::iter(frames));
         let branch = "paddock/fix".parse().expect("a branch");
-        read_head(&mut body, &branch).await.map_err(|refusal| refusal.rule)
+        read_head(&mut body, &branch, Duration::from_secs(9)).await.map_err(|refusal| refusal.rule)
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 //! What this does not see: a host that serves several names may answer for another one inside the
 //! encryption (fronting), which only a broker that terminates TLS can rule out.
 
-use std::{io, time::Duration};
+use std::io;
 
 use bytes::BytesMut;
 use http::{Request, Response, StatusCode};
@@ -25,13 +25,11 @@ use crate::{
     connection::Place,
     decision::{Kind, Record},
     gateway::Door,
+    limits::Limits,
 };
 
 /// Where a rule without a port lets a tunnel go.
 const DEFAULT_PORT: u16 = 443;
-const HELLO_TIMEOUT: Duration = Duration::from_secs(15);
-/// A tunnel through which nothing went for so long (or up to twice as long) is closed.
-const IDLE: Duration = Duration::from_mins(5);
 const BUFFER: usize = 8 * 1024;
 /// A fatal alert, access_denied, for clients that can show one.
 const ALERT: [u8; 7] = [21, 3, 1, 0, 2, 2, 49];
@@ -73,12 +71,13 @@ pub(crate) async fn connect(door: Door, request: Request<Incoming>) -> Response<
         }
     };
     record.status(StatusCode::OK.as_u16());
-    let tasks = door.tasks.clone();
+    let (tasks, limits) = (door.tasks.clone(), door.gateway.limits);
     tasks.spawn(async move {
         let closed = door.closed.clone();
         let ports = (admitted.port, DEFAULT_PORT);
         let disallowed = no_longer_allowed(door, admitted.host.clone(), ports);
-        let tunnel = Tunnel { admitted, record, place: request.extensions().get().cloned() };
+        let tunnel =
+            Tunnel { admitted, record, limits, place: request.extensions().get().cloned() };
         tokio::select! {
             () = closed.cancelled() => {}
             () = disallowed => {}
@@ -91,6 +90,7 @@ pub(crate) async fn connect(door: Door, request: Request<Incoming>) -> Response<
 struct Tunnel {
     admitted: Admitted,
     record: Record,
+    limits: Limits,
     /// Held until the tunnel ends.
     #[expect(dead_code, reason = "held, not read")]
     place: Option<Place>,
@@ -101,7 +101,7 @@ impl Tunnel {
         // An error: the client hung up before it had its answer.
         let Ok(client) = hyper::upgrade::on(request).await else { return };
         let mut client = TokioIo::new(client);
-        let read = tokio::time::timeout(HELLO_TIMEOUT, self.hello(&mut client));
+        let read = tokio::time::timeout(self.limits.hello, self.hello(&mut client));
         let hello = match read.await.unwrap_or(Err("tls.timeout")) {
             Ok(hello) => hello,
             Err(rule) => {
@@ -163,7 +163,7 @@ impl Tunnel {
     async fn idle(&self) {
         let mut before = self.record.moved();
         loop {
-            tokio::time::sleep(IDLE).await;
+            tokio::time::sleep(self.limits.idle).await;
             let now = self.record.moved();
             if now == before {
                 return;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use paddock_egress::{Config, HostRule, Mode, Network, Policy, SystemNetwork, Upstream};
+use paddock_egress::{Config, HostRule, Limits, Mode, Network, Policy, SystemNetwork, Upstream};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -41,6 +41,7 @@ pub(crate) struct World {
     pub(crate) control: Control,
     config: Config,
     network: Arc<dyn Network>,
+    pub(crate) limits: Limits,
     gateway: Option<(CancellationToken, JoinHandle<Result<(), paddock_egress::Error>>)>,
 }
 
@@ -59,7 +60,14 @@ impl World {
             allow: vec![],
             admin_listen: None,
         };
-        Self { dir, control, config, network: Arc::new(SystemNetwork::default()), gateway: None }
+        Self {
+            dir,
+            control,
+            config,
+            network: Arc::new(SystemNetwork::default()),
+            limits: Limits::default(),
+            gateway: None,
+        }
     }
 
     pub(crate) fn model(mut self, url: &str) -> Self {
@@ -76,6 +84,7 @@ impl World {
         let stop = CancellationToken::new();
         let task = tokio::spawn(paddock_egress::run_on(
             self.network.clone(),
+            self.limits,
             self.config.clone(),
             stop.clone(),
         ));
@@ -121,6 +130,10 @@ impl World {
     pub(crate) fn admin(mut self, address: SocketAddr) -> Self {
         self.config.admin_listen = Some(address);
         self
+    }
+
+    pub(crate) fn sockets_at(&mut self, path: &std::path::Path) {
+        self.config.sockets = path.to_owned();
     }
 
     pub(crate) fn state(&self) -> &std::path::Path {
