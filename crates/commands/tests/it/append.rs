@@ -108,9 +108,16 @@ async fn a_final_snapshot_is_stored_and_ends_the_run_in_the_callers_transaction(
     let run = start_run(&commands, session, owner).await;
     let enforcement =
         Enforcement { sandbox: "bubblewrap".to_owned(), limits: vec![], missing: vec![] };
+    let probe = run::Probe { target: "canary".to_owned(), verdict: run::Verdict::Refused };
     for command in [
         run::Command::Admit,
         run::Command::ReportWorkloadCreated { generation: GENERATION, enforcement },
+        run::Command::ReportFence { generation: GENERATION, probes: vec![probe] },
+        run::Command::ReportReady {
+            generation: GENERATION,
+            agent_session: "ses_1".to_owned(),
+            agent_version: "1".to_owned(),
+        },
         run::Command::Cancel,
     ] {
         commands.run(run, command, adapter()).await.unwrap();
@@ -154,7 +161,7 @@ async fn two_commands_in_one_transaction_follow_each_other() {
     let mut tx = commands.pool().begin().await.unwrap();
     let admit = commands.run_in_tx(&mut tx, run, run::Command::Admit, &adapter()).await.unwrap();
     let cancel = commands.run_in_tx(&mut tx, run, run::Command::Cancel, &adapter()).await.unwrap();
-    assert_eq!(admit.version.next(), cancel.version);
+    assert_eq!(admit.version.next().next(), cancel.version, "asked to cancel, and cancelled");
     tx.commit().await.unwrap();
     assert_eq!(commands.load_run(run).await.unwrap().1, cancel.version);
 }
