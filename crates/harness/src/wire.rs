@@ -18,6 +18,8 @@ pub struct Status {
 pub enum Agent {
     /// Not told to start yet, or stopped when told to.
     NotStarted,
+    /// Told to start; it does not answer yet.
+    Starting,
     /// It answers.
     Running {
         /// Its own version.
@@ -72,7 +74,7 @@ pub struct ProbeReport {
 pub struct Probe {
     /// The target's name.
     pub target: String,
-    /// `refused`, `timed_out` or `reached`.
+    /// What came of it.
     pub verdict: ProbeVerdict,
 }
 
@@ -86,6 +88,8 @@ pub enum ProbeVerdict {
     TimedOut,
     /// It went through.
     Reached,
+    /// It could not be tried: not an address, or nothing left to try it with.
+    NotProvable,
 }
 
 /// `POST /v1/clone`

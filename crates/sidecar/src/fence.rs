@@ -45,7 +45,7 @@ pub(crate) async fn prove(harness: &Harness, canary: &str) -> Result<Vec<Probe>,
                 _ if at == 0 && !reachable => Verdict::NotProvable,
                 Some(ProbeVerdict::Refused) => Verdict::Refused,
                 Some(ProbeVerdict::TimedOut) => Verdict::TimedOut,
-                None => Verdict::NotProvable,
+                Some(ProbeVerdict::NotProvable) | None => Verdict::NotProvable,
             };
             Probe { target, verdict }
         })

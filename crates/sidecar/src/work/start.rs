@@ -62,7 +62,7 @@ impl Work {
             let session = self.agent_session().await?;
             let version = match status.agent {
                 Agent::Running { version } => version,
-                Agent::NotStarted | Agent::Exited { .. } => "unknown".to_owned(),
+                Agent::NotStarted | Agent::Starting | Agent::Exited { .. } => "unknown".to_owned(),
             };
             let before = usage_of(&session);
             self.say(Fact::Ready { agent_session: session.id.clone(), agent_version: version })?;
@@ -169,6 +169,7 @@ impl Work {
             match self.harness.status().await {
                 Ok(status) => match status.agent {
                     Agent::Running { .. } => return Ok(true),
+                    Agent::Starting => sleep(Duration::from_millis(200)).await,
                     Agent::NotStarted => {
                         self.lose("the agent is not running".to_owned())?;
                         return Ok(false);
