@@ -66,7 +66,7 @@ impl Door {
 
     /// Puts a refusal on the record and says so.
     pub(crate) fn refuse(&self, asked: &Asked, refusal: &Refusal) -> Response<Body> {
-        tracing::info!(run.id = %self.run, host = %asked.host.escape_default(), port = asked.port,
+        tracing::debug!(run.id = %self.run, host = %asked.host.escape_default(), port = asked.port,
             rule = refusal.rule, "refused");
         Record::refuse(&self.gateway.log, asked, refusal);
         refusal.response()

@@ -115,7 +115,7 @@ impl Listeners {
     }
 
     fn open(&self, run: RunId, policy: Policy) -> io::Result<Running> {
-        let (listener, socket) = bind(&self.sockets.join(run.to_string()))?;
+        let (listener, socket) = bind(&self.sockets, run)?;
         let (policy, receiver) = watch::channel(policy);
         let closed = CancellationToken::new();
         let door = Door {
@@ -141,8 +141,7 @@ impl Listeners {
             if wanted.contains_key(&run) {
                 continue;
             }
-            let _ = fs::remove_file(entry.path().join(SOCKET));
-            match fs::remove_dir(entry.path()) {
+            match fs::remove_dir_all(entry.path()) {
                 Ok(()) => tracing::info!(run.id = %run, "gateway closed"),
                 Err(error) => {
                     tracing::warn!(run.id = %run, %error, "a run's directory stays behind");
@@ -165,19 +164,21 @@ impl Listeners {
     }
 }
 
-/// Makes the socket under another name and puts it in place in one step. The directory is never made
-/// anew: a sandbox may have it mounted.
-fn bind(directory: &Path) -> io::Result<(UnixListener, (u64, u64))> {
-    fs::create_dir_all(directory)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
-    let new = format!(".{SOCKET}.new");
-    let path = directory.join(&new);
+/// Makes the socket under another name and puts it in place in one step. The run's directory is
+/// never made anew, since a sandbox may have it mounted; and since an agent might write into it, the
+/// socket is made beside it and only its last name is inside.
+fn bind(sockets: &Path, run: RunId) -> io::Result<(UnixListener, (u64, u64))> {
+    let directory = sockets.join(run.to_string());
+    fs::create_dir_all(&directory)?;
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?;
+    let new = format!(".{run}.new");
+    let path = sockets.join(&new);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     // A socket's path may be 107 bytes long, a data directory's longer.
-    let handle = fs::File::open(directory)?;
+    let handle = fs::File::open(sockets)?;
     let listener = UnixListener::bind(format!("/proc/self/fd/{}/{new}", handle.as_raw_fd()))?;
     // The sandbox's user is another one than the gateway's.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;

@@ -92,8 +92,7 @@ impl Upstream {
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            .connect_timeout(CONNECT)
-            .read_timeout(PATIENCE);
+            .connect_timeout(CONNECT);
         let mut base = config.url.clone();
         base.set_fragment(None);
         Ok(Self { http: tune(http).build()?, base, authorization, needles, name })
@@ -126,7 +125,12 @@ impl Upstream {
         if let Some(value) = &self.authorization {
             request = request.header(header::AUTHORIZATION, value.clone());
         }
-        let response = match request.send().await {
+        let sent = tokio::select! {
+            sent = request.send() => sent.map_err(Some),
+            // Not a time-out from the start: a large push may take longer to go up.
+            () = record.idle(PATIENCE) => Err(None),
+        };
+        let response = match sent {
             Ok(answer) => self.answer(answer, keep, record),
             Err(error) => self.unreachable(error),
         };
@@ -169,12 +173,19 @@ impl Upstream {
         response
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> Response<Body> {
-        let status =
-            if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-        let error = chain(&error.without_url());
-        tracing::warn!(upstream = self.name, %error, "an upstream cannot be reached");
-        line(status, &format!("paddock: the {} upstream cannot be reached", self.name))
+    /// No error: it was reached and did not answer.
+    fn unreachable(&self, error: Option<reqwest::Error>) -> Response<Body> {
+        let error = error.map(reqwest::Error::without_url);
+        let text = error.as_ref().map_or_else(|| "no answer".to_owned(), |error| chain(error));
+        tracing::warn!(upstream = self.name, error = text, "an upstream does not answer");
+        if error.is_none_or(|error| error.is_timeout()) {
+            let text = format!("paddock: the {} upstream does not answer", self.name);
+            return line(StatusCode::GATEWAY_TIMEOUT, &text);
+        }
+        line(
+            StatusCode::BAD_GATEWAY,
+            &format!("paddock: the {} upstream cannot be reached", self.name),
+        )
     }
 }
 

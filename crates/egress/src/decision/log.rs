@@ -8,11 +8,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use chrono::Utc;
 use domain::ids::RunId;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Decision, Verdict, journal::Journal};
+use super::{Decision, Kind, Verdict, journal::Journal};
 
 /// Decisions kept for one run; half of them refusals at most, so that a flood of refusals neither
 /// cuts the run off from its model nor pushes out what it was allowed.
@@ -32,6 +33,8 @@ struct Inner {
     unsent: VecDeque<Decision>,
     open: HashMap<Uuid, Decision>,
     by_run: HashMap<RunId, Held>,
+    /// Refusals that found no place, and are not on the record as a number yet.
+    uncounted: HashMap<RunId, u64>,
     dropped: u64,
 }
 
@@ -50,6 +53,7 @@ impl DecisionLog {
             unsent: VecDeque::new(),
             open: HashMap::new(),
             by_run: HashMap::new(),
+            uncounted: HashMap::new(),
             dropped: 0,
         };
         for decision in unsent {
@@ -96,6 +100,7 @@ impl DecisionLog {
             inner.unsent.push_back(decision);
         } else {
             inner.dropped += 1;
+            *inner.uncounted.entry(decision.run).or_default() += 1;
             if inner.dropped.is_power_of_two() {
                 tracing::warn!(dropped = inner.dropped, run = %decision.run, "too many refusals to keep");
             }
@@ -118,6 +123,7 @@ impl DecisionLog {
         for decision in &gone {
             inner.release(decision);
         }
+        inner.count_refusals();
         let ids: Vec<Uuid> = gone.iter().map(|decision| decision.id).collect();
         inner.journal.reported(&ids);
         if inner.journal.wants_rewrite() {
@@ -159,6 +165,34 @@ impl Inner {
             && (decision.verdict == Verdict::Allowed || refused < REFUSALS_PER_RUN)
     }
 
+    /// Puts the number of refusals that were not kept on the record, where there is room again.
+    fn count_refusals(&mut self) {
+        for (run, count) in std::mem::take(&mut self.uncounted) {
+            let summary = Decision {
+                id: Uuid::now_v7(),
+                run,
+                at: Utc::now(),
+                kind: Kind::Http,
+                host: String::new(),
+                port: 0,
+                verdict: Verdict::Refused,
+                rule: format!("record-full: {count} refusals more"),
+                address: None,
+                bytes_up: 0,
+                bytes_down: 0,
+                duration_ms: 0,
+                status: None,
+            };
+            if self.has_room(&summary) {
+                self.hold(&summary);
+                self.journal.decided(&summary);
+                self.unsent.push_back(summary);
+            } else {
+                self.uncounted.insert(run, count);
+            }
+        }
+    }
+
     fn hold(&mut self, decision: &Decision) {
         let held = self.by_run.entry(decision.run).or_default();
         held.all += 1;
@@ -180,10 +214,7 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
-
     use super::*;
-    use crate::decision::Kind;
 
     fn decision(run: RunId, verdict: Verdict) -> Decision {
         Decision {
@@ -226,6 +257,12 @@ mod tests {
         assert!(log.allow(&allowed), "another run has its own room");
         log.close(allowed);
 
+        log.forget(&log.oldest(1));
+        let summary = log.lock().unsent.back().cloned().expect("a summary");
+        assert_eq!(
+            (summary.run, summary.rule.as_str()),
+            (flooding, "record-full: 7 refusals more")
+        );
         while let batch = log.oldest(500)
             && !batch.is_empty()
         {

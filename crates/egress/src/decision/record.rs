@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use chrono::Utc;
@@ -111,8 +111,20 @@ impl Record {
         self.0.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// All bytes so far.
-    pub(crate) fn moved(&self) -> u64 {
+    /// Returns when no byte went either way for so long, or for up to twice as long.
+    pub(crate) async fn idle(&self, patience: Duration) {
+        let mut before = self.moved();
+        loop {
+            tokio::time::sleep(patience).await;
+            let now = self.moved();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    fn moved(&self) -> u64 {
         self.0.up.load(Ordering::Relaxed).wrapping_add(self.0.down.load(Ordering::Relaxed))
     }
 

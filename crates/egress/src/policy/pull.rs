@@ -77,7 +77,7 @@ impl Puller {
     }
 
     fn apply(&self, policies: Policies) {
-        let changed = self.current.borrow().as_ref() != Some(&policies);
+        let changed = self.current.borrow().as_ref().is_none_or(|old| old.runs != policies.runs);
         if !changed {
             return;
         }

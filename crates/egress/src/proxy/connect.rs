@@ -105,7 +105,7 @@ impl Tunnel {
         let hello = match read.await.unwrap_or(Err("tls.timeout")) {
             Ok(hello) => hello,
             Err(rule) => {
-                tracing::info!(host = self.admitted.host, rule, "a tunnel is refused");
+                tracing::debug!(host = self.admitted.host, rule, "a tunnel is refused");
                 self.record.turn_down(rule);
                 let _ = client.write_all(&ALERT).await;
                 let _ = client.shutdown().await;
@@ -156,19 +156,7 @@ impl Tunnel {
         };
         tokio::select! {
             done = both => done.map(drop),
-            () = self.idle() => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-
-    async fn idle(&self) {
-        let mut before = self.record.moved();
-        loop {
-            tokio::time::sleep(self.limits.idle).await;
-            let now = self.record.moved();
-            if now == before {
-                return;
-            }
-            before = now;
+            () = self.record.idle(self.limits.idle) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }

@@ -133,7 +133,7 @@ impl World {
     }
 
     pub(crate) fn sockets_at(&mut self, path: &std::path::Path) {
-        self.config.sockets = path.to_owned();
+        path.clone_into(&mut self.config.sockets);
     }
 
     pub(crate) fn state(&self) -> &std::path::Path {
