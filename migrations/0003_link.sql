@@ -48,3 +48,13 @@ create table runtime.artifact (
 );
 create index artifact_digest on runtime.artifact (digest);
 create index artifact_run on runtime.artifact (run, uploaded_at);
+
+-- The newest diff of each run's branch against its base: what is shown when the pod is gone.
+create table runtime.run_changes (
+  run       uuid    not null,
+  base      text    not null,
+  head      text    not null,
+  diff      bytea   not null, -- as git wrote it: hostile, and perhaps not UTF-8 any more
+  truncated boolean not null,
+  constraint run_changes_pkey primary key (run)
+);

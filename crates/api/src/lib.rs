@@ -1,7 +1,23 @@
 //! The HTTP side of Paddock: the public API, and the listeners of sidecars and gateways.
 
+pub mod access;
 pub mod bundles;
 pub mod gateway;
 pub mod github;
+pub mod health;
 pub mod link;
 pub mod output;
+pub mod profiles;
+
+mod answer;
+mod problem;
+mod repositories;
+mod request;
+mod router;
+mod runs;
+mod schemas;
+mod sessions;
+mod state;
+
+pub use router::{openapi, router};
+pub use state::{AppState, Settings};

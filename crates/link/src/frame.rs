@@ -45,6 +45,8 @@ pub enum Body {
     },
     /// Something that happened: becomes a command of the run.
     Fact(Fact),
+    /// The branch's diff against its base as it is now: kept for when the pod is gone, the newest counts.
+    Changes(Answered),
 }
 
 /// What a sidecar reports. Free text in it is the agent's or the harness's: hostile, bounded by the

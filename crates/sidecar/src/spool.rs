@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use link::{Body, Fact, Item, MAX_OUTPUT_BYTES};
+use link::{Answered, Body, Fact, Item, MAX_OUTPUT_BYTES};
 use serde::{Deserialize, Serialize};
 
 use crate::{follow::Sent, opencode::Listed};
@@ -62,6 +62,11 @@ impl Spool {
     /// Adds a fact.
     pub(crate) fn fact(&mut self, fact: Fact) -> std::io::Result<()> {
         self.add(Body::Fact(fact))
+    }
+
+    /// Adds the branch's diff as it is now.
+    pub(crate) fn changes(&mut self, changes: Answered) -> std::io::Result<()> {
+        self.add(Body::Changes(changes))
     }
 
     /// Adds what is new in the agent's message list.
@@ -187,6 +192,7 @@ fn weight(body: &Body) -> usize {
             })
             .sum(),
         Body::Fact(_) => 1024,
+        Body::Changes(Answered::Changes { diff, .. }) => diff.len(),
     }
 }
 

@@ -8,7 +8,7 @@ mod start;
 use std::{path::PathBuf, time::Duration};
 
 use domain::ids::{Generation, RunId};
-use link::{Answered, Ask, Fact, Job};
+use link::{Answered, Ask, Fact, Job, MAX_FRAME_BYTES};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -115,6 +115,19 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), SidecarE
     result
 }
 
+/// The branch's diff against its base, small enough for one frame.
+async fn changes(harness: &Harness, base: String) -> Result<Answered, SidecarError> {
+    let changes = harness.changes(&harness::wire::ChangesRequest { base }).await?;
+    let (mut diff, mut truncated) = (changes.diff, changes.truncated);
+    // Escaped, a diff can be several times as long.
+    while serde_json::to_string(&diff)?.len() > MAX_FRAME_BYTES - 16 * 1024 {
+        let half = (0..=diff.len() / 2).rev().find(|at| diff.is_char_boundary(*at));
+        diff.truncate(half.unwrap_or(0));
+        truncated = true;
+    }
+    Ok(Answered::Changes { base: changes.base, head: changes.head, diff, truncated })
+}
+
 async fn first_job(
     link: &mut Link,
     stop: &CancellationToken,
@@ -196,17 +209,8 @@ impl Work {
         let answers = self.link.answers.clone();
         let base = self.job.base.to_string();
         tokio::spawn(async move {
-            let changes = harness.changes(&harness::wire::ChangesRequest { base }).await;
-            let result = match changes {
-                Ok(changes) => Ok(Answered::Changes {
-                    base: changes.base,
-                    head: changes.head,
-                    diff: changes.diff,
-                    truncated: changes.truncated,
-                }),
-                Err(error) => Err(error.to_string()),
-            };
-            let _ = answers.send((ask, result));
+            let changes = changes(&harness, base).await;
+            let _ = answers.send((ask, changes.map_err(|error| error.to_string())));
         });
     }
 
@@ -248,6 +252,17 @@ impl Work {
                     .await;
         }
         self.settle(Duration::from_secs(5)).await;
+    }
+
+    /// Keeps the diff as it is now, for when the pod is gone.
+    async fn keep_changes(&self) -> Result<(), SidecarError> {
+        match changes(&self.harness, self.job.base.to_string()).await {
+            Ok(changes) => Ok(self.shared.with(|spool| spool.changes(changes))?),
+            Err(error) => {
+                tracing::warn!(%error, "the diff cannot be kept");
+                Ok(())
+            }
+        }
     }
 
     /// The run has ended.

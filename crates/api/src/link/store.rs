@@ -11,6 +11,7 @@ use super::{
     LinkState,
     facts::{FactError, apply_in_tx},
     identity::Identified,
+    kept::keep_changes_in_tx,
 };
 use crate::output::Outputs;
 
@@ -122,7 +123,7 @@ async fn store_once(
         .iter()
         .flat_map(|body| match body {
             Body::Output { items } => &items[..],
-            Body::Fact(_) => &[],
+            Body::Fact(_) | Body::Changes(_) => &[],
         })
         .cloned()
         .collect();
@@ -148,9 +149,13 @@ async fn store_once(
     }
     let mut facts = false;
     for (seq, body) in (taken.acked + 1..).zip(frames) {
-        if let Body::Fact(fact) = body {
-            facts = true;
-            apply_in_tx(link, &mut tx, from, seq, fact.clone()).await?;
+        match body {
+            Body::Output { .. } => {}
+            Body::Fact(fact) => {
+                facts = true;
+                apply_in_tx(link, &mut tx, from, seq, fact.clone()).await?;
+            }
+            Body::Changes(changes) => keep_changes_in_tx(&mut tx, from.run, changes).await?,
         }
     }
     tx.commit().await?;

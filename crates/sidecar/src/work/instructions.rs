@@ -108,6 +108,7 @@ impl Work {
 
     async fn publish(&mut self) -> Result<(), SidecarError> {
         self.end_turn().await?;
+        self.keep_changes().await?;
         let fact = publish(&self.harness, &self.job).await?;
         self.changed = true;
         self.say(fact)

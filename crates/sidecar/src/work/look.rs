@@ -66,6 +66,7 @@ impl Work {
             Turn::Ended => {
                 self.report_usage(session).await?;
                 self.snapshot(SnapshotCause::Turn).await?;
+                self.keep_changes().await?;
                 self.say(Fact::TurnEnded { message: prompt })?;
                 self.turn_is_reported()
             }

@@ -1,0 +1,79 @@
+use axum::{
+    extract::FromRequestParts,
+    http::{Method, header, request::Parts},
+};
+use axum_extra::extract::CookieJar;
+use domain::ids::UserId;
+
+use super::secret::digest;
+use crate::{
+    problem::{Answer, Problem},
+    state::AppState,
+};
+
+/// The browser's cookie. Not `__Host-`: that wants TLS, and this is loopback.
+pub(super) const COOKIE: &str = "paddock";
+
+/// Who asks: an extractor, so that a handler that does not take one says that it is public.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: UserId,
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
+        let bearer = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str());
+        if let Some(bearer) = bearer {
+            let token = bearer.ok().and_then(|text| text.strip_prefix("Bearer "));
+            return by_token(token.ok_or_else(Problem::unauthenticated)?, state).await;
+        }
+        let cookies = CookieJar::from_headers(&parts.headers);
+        let cookie = cookies.get(COOKIE).ok_or_else(Problem::unauthenticated)?;
+        if !is_safe(&parts.method) && !same_origin(parts) {
+            return Err(Problem::new(
+                axum::http::StatusCode::FORBIDDEN,
+                "foreign-origin",
+                "The request comes from another site",
+            ));
+        }
+        by_cookie(cookie.value(), state).await
+    }
+}
+
+async fn by_token(token: &str, state: &AppState) -> Answer<Caller> {
+    let user = sqlx::query_scalar!(
+        "select person from runtime.api_token
+         where token_sha256 = $1 and revoked_at is null and expires_at > $2",
+        &digest(token)[..],
+        state.commands.context().now(),
+    )
+    .fetch_optional(state.pool())
+    .await?;
+    user.map(|user| Caller { user: UserId(user) }).ok_or_else(Problem::unauthenticated)
+}
+
+async fn by_cookie(cookie: &str, state: &AppState) -> Answer<Caller> {
+    let user = sqlx::query_scalar!(
+        "select person from runtime.browser where token_sha256 = $1 and expires_at > $2",
+        &digest(cookie)[..],
+        state.commands.context().now(),
+    )
+    .fetch_optional(state.pool())
+    .await?;
+    user.map(|user| Caller { user: UserId(user) }).ok_or_else(Problem::unauthenticated)
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether the page that sent the request is ours.
+fn same_origin(parts: &Parts) -> bool {
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
+        return false;
+    };
+    origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(host)
+}

@@ -1,0 +1,77 @@
+//! Health and readiness, on a listener of their own.
+
+use std::sync::Arc;
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use commands::{Progress, Standing};
+use projections::Views;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// What readiness looks at.
+#[derive(Clone)]
+pub struct HealthState {
+    /// The read models.
+    pub views: Views,
+    /// Sequencer and relay.
+    pub progress: Progress,
+    /// Whether the adapter can start runs; otherwise why not and what to do.
+    pub adapter: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+/// How one part is.
+#[derive(Debug, Serialize)]
+struct Part {
+    name: &'static str,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// The admin listener's routes.
+pub fn router(state: HealthState) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+}
+
+/// Ready means that commands and reads work; NATS and the adapter may be away meanwhile, and it says so.
+async fn ready(State(state): State<HealthState>) -> (StatusCode, Json<Value>) {
+    let lag = state.views.lag().await;
+    let database = part("database", lag.as_ref().err().map(ToString::to_string));
+    let projections = part("projections", state.views.health().problem());
+    let sequencer = part("sequencer", problem(&state.progress.sequencer().borrow()));
+    let relay = part("relay", problem(&state.progress.relay().borrow()));
+    let adapter = part("adapter", (state.adapter)());
+    let ready = database.ok && projections.ok && sequencer.ok;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let lag =
+        lag.map_or(Value::Null, |lag| json!({ "head": lag.head, "projected": lag.projected }));
+    let parts = [database, projections, sequencer, relay, adapter];
+    (status, Json(json!({ "ready": ready, "parts": parts, "positions": lag })))
+}
+
+async fn metrics(State(state): State<HealthState>) -> Result<String, StatusCode> {
+    let lag = state.views.lag().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let relayed = state.progress.relayed().borrow().0;
+    Ok(format!(
+        "# TYPE paddock_log_position gauge\npaddock_log_position {}\n\
+         # TYPE paddock_projected_position gauge\npaddock_projected_position {}\n\
+         # TYPE paddock_relayed_position gauge\npaddock_relayed_position {relayed}\n",
+        lag.head, lag.projected
+    ))
+}
+
+fn part(name: &'static str, problem: Option<String>) -> Part {
+    Part { name, ok: problem.is_none(), problem }
+}
+
+fn problem(standing: &Standing) -> Option<String> {
+    match standing {
+        Standing::Active | Standing::Standby => None,
+        Standing::Starting => Some("starting".to_owned()),
+        Standing::Halted(why) | Standing::Down(why) => Some(why.clone()),
+    }
+}

@@ -1,0 +1,239 @@
+//! Every error is a problem document (RFC 9457) with a stable type.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use commands::{CommandError, StoreError};
+use domain::{run, session};
+use projections::{NotACursor, ViewError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{bundles::BundleError, github::GitHubError};
+
+/// Where the types are explained.
+const TYPES: &str = "https://paddock.dev/problems/";
+
+/// Why a request was not done.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// A stable name of the kind of problem.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// This problem in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// What is wrong with single fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// Which.
+    field: String,
+    /// What.
+    detail: String,
+}
+
+pub(crate) type Answer<T> = Result<T, Problem>;
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, kind: &str, title: &str) -> Self {
+        Self {
+            kind: format!("{TYPES}{kind}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: None,
+            errors: vec![],
+            retry_after: None,
+        }
+    }
+
+    pub(crate) fn detail(self, detail: impl ToString) -> Self {
+        Self { detail: Some(detail.to_string()), ..self }
+    }
+
+    /// A field is wrong.
+    pub(crate) fn field(field: &str, detail: impl ToString) -> Self {
+        Self::invalid(StatusCode::UNPROCESSABLE_ENTITY, field, detail)
+    }
+
+    pub(crate) fn invalid(status: StatusCode, field: &str, detail: impl ToString) -> Self {
+        let mut problem = Self::new(status, "invalid-request", "The request is not valid");
+        problem.errors = vec![FieldError { field: field.to_owned(), detail: detail.to_string() }];
+        problem
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", &format!("There is no such {what}"))
+    }
+
+    pub(crate) fn too_large(field: &str) -> Self {
+        let mut problem = Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The request is larger than it may be",
+        );
+        let detail = "may have at most 1 MiB".to_owned();
+        problem.errors = vec![FieldError { field: field.to_owned(), detail }];
+        problem
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first")
+            .detail("send an API token as a bearer token, or open a sign-in link (`paddock login`)")
+    }
+
+    pub(crate) fn unavailable(kind: &str, title: &str) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title);
+        Self { retry_after: Some(1), ..problem }
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        // The chain is logged once, here at the boundary; the caller is told nothing of it.
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            chain = format!("{chain}: {error}");
+            source = error.source();
+        }
+        tracing::error!(error = %chain, "a request failed");
+        Self::unavailable("unavailable", "The request cannot be done now; try again")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Session(rejection) => session_problem(&rejection),
+            CommandError::Run(rejection) => run_problem(&rejection),
+            CommandError::IfMatch { actual } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "version-mismatch",
+                "If-Match names another version",
+            )
+            .detail(format!("the version is {actual}")),
+            CommandError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "The Idempotency-Key was used for another request",
+            ),
+            CommandError::Contended => {
+                Self::unavailable("contended", "Others change the same thing; try again")
+            }
+            CommandError::Store(error) => Self::internal(&error),
+        }
+    }
+}
+
+fn session_problem(rejection: &session::Rejection) -> Problem {
+    let status = match rejection {
+        session::Rejection::NotFound => StatusCode::NOT_FOUND,
+        session::Rejection::Exists
+        | session::Rejection::Archived
+        | session::Rejection::RunActive(_)
+        | session::Rejection::NotTheActiveRun(_) => StatusCode::CONFLICT,
+    };
+    Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
+}
+
+fn run_problem(rejection: &run::Rejection) -> Problem {
+    let status = match rejection {
+        run::Rejection::NotFound => StatusCode::NOT_FOUND,
+        run::Rejection::WrongAnswer(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        run::Rejection::NoSuchInput(_)
+        | run::Rejection::Exists
+        | run::Rejection::Ended
+        | run::Rejection::Ending
+        | run::Rejection::NoTurn
+        | run::Rejection::Superseded { .. }
+        | run::Rejection::NothingToPublish
+        | run::Rejection::OutOfOrder => StatusCode::CONFLICT,
+    };
+    Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+impl From<ViewError> for Problem {
+    fn from(error: ViewError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<NotACursor> for Problem {
+    fn from(error: NotACursor) -> Self {
+        Self::invalid(StatusCode::BAD_REQUEST, "cursor", error)
+    }
+}
+
+impl From<BundleError> for Problem {
+    fn from(error: BundleError) -> Self {
+        match error {
+            BundleError::NotFound => Self::not_found("artifact"),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<GitHubError> for Problem {
+    fn from(error: GitHubError) -> Self {
+        match &error {
+            GitHubError::NotFound => Self::field("repo", error),
+            GitHubError::Unauthorised | GitHubError::Forbidden { .. } => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "forge-refuses",
+                "The forge refuses the installation's credential",
+            )
+            .detail(error),
+            GitHubError::Rejected { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "forge-refuses", "The forge refuses it")
+                    .detail(error.in_words())
+            }
+            GitHubError::RateLimited { .. }
+            | GitHubError::Unavailable { .. }
+            | GitHubError::Unreadable { .. } => {
+                Self::unavailable("forge-unavailable", "The forge does not answer").detail(error)
+            }
+        }
+    }
+}

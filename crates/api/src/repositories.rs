@@ -1,0 +1,137 @@
+//! What the forge says of a repository: for choosing one, and a branch and an issue of it.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use domain::github::Repository;
+use projections::Cursor;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    access::Caller,
+    answer::ListBody,
+    github::{GitHubError, Issue},
+    problem::{Answer, Problem},
+    request::{ListQuery, Params},
+    state::AppState,
+};
+
+/// A repository.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RepositoryBody {
+    repo: String,
+    default_branch: String,
+    /// Whether the installation's credential may push to it.
+    can_push: bool,
+}
+
+/// A branch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BranchBody {
+    name: String,
+    commit: String,
+}
+
+/// An issue.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct IssueBody {
+    number: u64,
+    title: String,
+    body: Option<String>,
+    url: String,
+}
+
+impl From<Issue> for IssueBody {
+    fn from(issue: Issue) -> Self {
+        Self { number: issue.number, title: issue.title, body: issue.body, url: issue.html_url }
+    }
+}
+
+fn repository(owner: &str, name: &str) -> Answer<Repository> {
+    format!("{owner}/{name}").parse().map_err(|error| Problem::field("repo", error))
+}
+
+/// Says whether a repository is there and can be worked on.
+#[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}", operation_id = "getRepository", tag = "repositories",
+    params(("owner" = String, Path), ("name" = String, Path)),
+    responses((status = 200, description = "It is there", body = RepositoryBody)))]
+pub(crate) async fn get_repository(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Path((owner, name)): Path<(String, String)>,
+) -> Answer<Json<RepositoryBody>> {
+    let repo = repository(&owner, &name)?;
+    match state.github.repository(&repo).await {
+        Ok(found) => Ok(Json(RepositoryBody {
+            can_push: found.can_push(),
+            repo: found.full_name,
+            default_branch: found.default_branch,
+        })),
+        Err(GitHubError::NotFound) => Err(Problem::not_found("repository")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lists a repository's branches.
+#[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}/branches", operation_id = "listBranches", tag = "repositories",
+    params(("owner" = String, Path), ("name" = String, Path), ListQuery),
+    responses((status = 200, description = "A part of the list", body = ListBody<BranchBody>)))]
+pub(crate) async fn list_branches(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Path((owner, name)): Path<(String, String)>,
+    Params(query): Params<ListQuery>,
+) -> Answer<Json<ListBody<BranchBody>>> {
+    let repo = repository(&owner, &name)?;
+    let list = format!("branches {repo}");
+    let found = state.github.branches(&repo, page_of(&list, &query)?).await?;
+    let items = found
+        .items
+        .into_iter()
+        .map(|branch| BranchBody { name: branch.name, commit: branch.commit.sha });
+    Ok(Json(ListBody { items: items.collect(), next: next(&list, found.next) }))
+}
+
+/// Lists a repository's open issues.
+#[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}/issues", operation_id = "listIssues", tag = "repositories",
+    params(("owner" = String, Path), ("name" = String, Path), ListQuery),
+    responses((status = 200, description = "A part of the list", body = ListBody<IssueBody>)))]
+pub(crate) async fn list_issues(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Path((owner, name)): Path<(String, String)>,
+    Params(query): Params<ListQuery>,
+) -> Answer<Json<ListBody<IssueBody>>> {
+    let repo = repository(&owner, &name)?;
+    let list = format!("issues {repo}");
+    let found = state.github.issues(&repo, page_of(&list, &query)?).await?;
+    let items = found.items.into_iter().map(IssueBody::from).collect();
+    Ok(Json(ListBody { items, next: next(&list, found.next) }))
+}
+
+/// Shows one issue.
+#[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}/issues/{number}", operation_id = "getIssue", tag = "repositories",
+    params(("owner" = String, Path), ("name" = String, Path), ("number" = u64, Path)),
+    responses((status = 200, description = "The issue", body = IssueBody)))]
+pub(crate) async fn get_issue(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Path((owner, name, number)): Path<(String, String, u64)>,
+) -> Answer<Json<IssueBody>> {
+    match state.github.issue(&repository(&owner, &name)?, number).await {
+        Ok(issue) => Ok(Json(issue.into())),
+        Err(GitHubError::NotFound) => Err(Problem::not_found("issue")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The forge counts its pages; callers see a cursor.
+fn page_of(list: &str, query: &ListQuery) -> Answer<u32> {
+    Ok(query.cursor.as_deref().map_or(Ok(1), |cursor| Cursor::key(list, cursor))?)
+}
+
+fn next(list: &str, page: Option<u32>) -> Option<String> {
+    page.map(|page| Cursor::after(list, page).encode())
+}

@@ -1,0 +1,98 @@
+use std::{convert::Infallible, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::sse::{Event, KeepAlive, Sse},
+};
+use domain::ids::RunId;
+use futures::Stream;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{
+    access::Caller,
+    output::Stored,
+    problem::{Answer, Problem},
+    request::{Id, Params},
+    state::AppState,
+};
+
+/// How many items are read at once.
+const BATCH: u32 = 256;
+
+/// Which part of the output.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OutputQuery {
+    /// After this item; `Last-Event-ID` counts more.
+    #[serde(default)]
+    after: u64,
+    /// Whether to go on until the run has ended; otherwise it ends with what is stored now.
+    #[serde(default = "yes")]
+    follow: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Streams a run's output: each event is one item, its id where to go on. It closes with an event named
+/// `end`.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/output", operation_id = "streamOutput", tag = "runs",
+    params(("id" = Uuid, Path), OutputQuery, ("Last-Event-ID" = Option<String>, Header)),
+    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream")))]
+pub(crate) async fn stream_output(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Id(run): Id<RunId>,
+    Params(query): Params<OutputQuery>,
+    headers: HeaderMap,
+) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    state.views.run(run).await?.ok_or_else(|| Problem::not_found("run"))?;
+    let after = match headers.get("last-event-id") {
+        None => query.after,
+        Some(id) => id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
+            Problem::invalid(
+                StatusCode::BAD_REQUEST,
+                "Last-Event-ID",
+                "is not an id of this stream",
+            )
+        })?,
+    };
+    let items = items(state, run, after, query.follow);
+    Ok(Sse::new(items).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))))
+}
+
+fn items(
+    state: AppState,
+    run: RunId,
+    mut after: u64,
+    follow: bool,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream! {
+        let mut more = state.outputs.subscribe(run);
+        loop {
+            // Asked before reading: what is stored before the end is read after it.
+            let ended = !follow || has_ended(&state, run).await;
+            loop {
+                let Ok(batch) = state.outputs.read(run, after, BATCH).await else { return };
+                let Some(last) = batch.last() else { break };
+                after = last.seq;
+                for Stored { seq, json } in batch {
+                    yield Ok(Event::default().id(seq.to_string()).data(json));
+                }
+            }
+            if ended {
+                yield Ok(Event::default().event("end").data("{}"));
+                return;
+            }
+            more.woken().await;
+        }
+    }
+}
+
+async fn has_ended(state: &AppState, run: RunId) -> bool {
+    matches!(state.views.run(run).await, Ok(Some(row)) if row.finished_at.is_some())
+}

@@ -1,0 +1,104 @@
+use axum::extract::State;
+use domain::{
+    ids::{RunId, SessionId},
+    run::{Command, Requested},
+    session::State as Session,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    answer::{CommandBody, Done},
+    problem::{Answer, Problem},
+    profiles::Profile,
+    request::{Asked, Id, text, within},
+    state::AppState,
+};
+
+/// What a run is started with.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRun {
+    /// What the agent is to do; at most 1 MiB.
+    prompt: String,
+    /// The harness profile, `default` unless told otherwise.
+    profile: Option<String>,
+    /// The egress mode: `github` is the one there is for now.
+    egress: Option<String>,
+    /// Whether the pull request is to be a draft.
+    #[serde(default)]
+    draft: bool,
+    /// How many seconds it may take; 60 to 86,400.
+    deadline_seconds: Option<u32>,
+    /// How many seconds it stays for further prompts when its turn is over; 0 to 86,400.
+    linger_seconds: Option<u32>,
+    /// How many seconds a permission or question waits; 1 to 86,400.
+    input_timeout_seconds: Option<u32>,
+}
+
+/// Starts a run of a session.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/runs", operation_id = "startRun", tag = "runs",
+    params(("id" = Uuid, Path)), request_body = NewRun,
+    responses((status = 201, description = "It waits for room", body = CommandBody)))]
+pub(crate) async fn start_run(
+    State(state): State<AppState>,
+    Id(session): Id<SessionId>,
+    asked: Asked<NewRun>,
+) -> Answer<Done> {
+    let prompt = text("prompt", asked.body.prompt.clone())?;
+    let name = asked.body.profile.clone().unwrap_or_else(|| "default".to_owned());
+    let profile = state.settings.profiles.get(&name);
+    let profile = profile.ok_or_else(|| Problem::field("profile", "there is no such profile"))?;
+    let requested = requested(&state, session, &asked, name, &profile).await?;
+    let context = state.commands.context();
+    let sealed = context.seal(prompt);
+    let request = Command::Request {
+        requested: Box::new(requested),
+        message: context.message_id(),
+        prompt: sealed.reference.clone(),
+    };
+    let run = RunId(context.id());
+    let caused = asked.caused(vec![sealed]);
+    Ok(Done::created(state.commands.start_run(session, run, request, caused).await?))
+}
+
+async fn requested(
+    state: &AppState,
+    session: SessionId,
+    asked: &Asked<NewRun>,
+    profile_name: String,
+    profile: &Profile,
+) -> Answer<Requested> {
+    let new = &asked.body;
+    let egress = new.egress.clone().unwrap_or_else(|| "github".to_owned());
+    if egress != "github" {
+        return Err(Problem::field("egress", "only github is there for now"));
+    }
+    let deadline = new.deadline_seconds.unwrap_or(profile.deadline_seconds);
+    let linger = new.linger_seconds.unwrap_or(profile.linger_seconds);
+    let input_timeout = new.input_timeout_seconds.unwrap_or(profile.input_timeout_seconds);
+    let (Session::Known(known), _) = state.commands.load_session(session).await? else {
+        return Err(Problem::not_found("session"));
+    };
+    Ok(Requested {
+        session,
+        owner: asked.caller.user,
+        repo: known.created.repo,
+        base: known.created.base,
+        branch: known.created.branch,
+        issue: known.created.issue,
+        profile: profile_name,
+        egress,
+        accept_unenforced: profile.unenforced,
+        from: known.head.map(|head| head.digest),
+        draft: new.draft,
+        deadline_seconds: within("deadline_seconds", deadline, 60..=86_400)?,
+        linger_seconds: within("linger_seconds", linger, 0..=86_400)?,
+        attended_linger_seconds: profile.attended_linger_seconds.max(linger),
+        input_timeout_seconds: within("input_timeout_seconds", input_timeout, 1..=86_400)?,
+        link_timeout_seconds: profile.link_timeout_seconds,
+        memory_mib: profile.memory_mib,
+        disk_mib: profile.disk_mib,
+        max_retries: profile.max_retries,
+    })
+}

@@ -1,0 +1,59 @@
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use domain::ids::RunId;
+use projections::{Cursor, model::TimelineRow};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    access::Caller,
+    answer::ListBody,
+    problem::{Answer, Problem},
+    request::{Id, ListQuery, Params},
+    state::AppState,
+};
+
+/// One entry of a run's time line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TimelineBody {
+    version: u64,
+    position: u64,
+    time: DateTime<Utc>,
+    /// `user:<id>`, `pod:<run>/<generation>` or `system:<part>`
+    actor: String,
+    /// What happened, such as `run.admitted`
+    #[serde(rename = "type")]
+    kind: String,
+    /// In words.
+    summary: String,
+}
+
+impl From<TimelineRow> for TimelineBody {
+    fn from(row: TimelineRow) -> Self {
+        Self {
+            version: row.version.0,
+            position: row.position.0,
+            time: row.time,
+            actor: row.actor.to_string(),
+            kind: row.name,
+            summary: row.summary,
+        }
+    }
+}
+
+/// Lists what happened to a run, the oldest first.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events", operation_id = "listRunEvents", tag = "runs",
+    params(("id" = Uuid, Path), ListQuery),
+    responses((status = 200, description = "A part of the list", body = ListBody<TimelineBody>)))]
+pub(crate) async fn list_run_events(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Id(run): Id<RunId>,
+    Params(list): Params<ListQuery>,
+) -> Answer<Json<ListBody<TimelineBody>>> {
+    state.at_least(list.at_least.as_deref()).await?;
+    state.views.run(run).await?.ok_or_else(|| Problem::not_found("run"))?;
+    let page = state.views.timeline(run, list.cursor.as_deref(), list.limit()?).await??;
+    let items = page.items.into_iter().map(TimelineBody::from).collect();
+    Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))
+}

@@ -1,0 +1,35 @@
+//! JSON Schemas of the events, by wire name and version.
+
+use axum::{Json, extract::Path};
+use domain::{actor, codec::current_schema, log, run, session};
+use schemars::schema_for;
+use serde_json::{Value, json};
+
+use crate::problem::{Answer, Problem};
+
+/// The schema of one event's body. Public: it says nothing about anybody.
+#[utoipa::path(get, path = "/schemas/{type}/{version}", operation_id = "getSchema", tag = "schemas",
+    params(("type" = String, Path), ("version" = u16, Path)),
+    responses((status = 200, description = "A JSON Schema", content_type = "application/schema+json")))]
+pub(crate) async fn get_schema(Path((name, version)): Path<(String, u16)>) -> Answer<Json<Value>> {
+    let unknown = || Problem::not_found("schema");
+    if version != current_schema(&name) {
+        return Err(unknown());
+    }
+    let whole = match name.split('.').next() {
+        Some("session") => schema_for!(session::Event),
+        Some("run") => schema_for!(run::Event),
+        Some("actor") => schema_for!(actor::Event),
+        Some("log") => schema_for!(log::Event),
+        _ => return Err(unknown()),
+    };
+    let whole = whole.to_value();
+    let variants = whole["oneOf"].as_array().ok_or_else(unknown)?;
+    let variant = variants.iter().find(|variant| variant["properties"]["type"]["const"] == name);
+    let body = &variant.ok_or_else(unknown)?["properties"]["body"];
+    let mut schema = json!({ "$schema": whole["$schema"], "title": name, "$defs": whole["$defs"] });
+    if let (Value::Object(schema), Value::Object(body)) = (&mut schema, body) {
+        schema.extend(body.clone());
+    }
+    Ok(Json(schema))
+}

@@ -1,0 +1,121 @@
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use domain::ids::{BundleDigest, SessionId};
+use projections::model::BundleRow;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    access::Caller,
+    answer::ListBody,
+    problem::{Answer, Problem},
+    request::{Id, Params, ReadQuery},
+    state::AppState,
+};
+
+/// A stored bundle.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ArtifactBody {
+    /// `<session>.<digest>`
+    id: String,
+    session_id: Uuid,
+    run_id: Uuid,
+    generation: u32,
+    /// SHA-256 of its bytes.
+    digest: String,
+    /// The bundle that it follows.
+    parent: Option<String>,
+    /// In bytes, compressed.
+    size: u64,
+    git_head: String,
+    stored_at: DateTime<Utc>,
+}
+
+impl From<BundleRow> for ArtifactBody {
+    fn from(row: BundleRow) -> Self {
+        Self {
+            id: format!("{}.{}", row.session, row.info.digest),
+            session_id: row.session.0,
+            run_id: row.run.0,
+            generation: row.generation.0,
+            digest: row.info.digest.0,
+            parent: row.info.parent.map(|parent| parent.0),
+            size: row.info.size,
+            git_head: row.info.git_head,
+            stored_at: row.stored_at,
+        }
+    }
+}
+
+/// Lists a session's bundles, the newest first.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/artifacts", operation_id = "listArtifacts", tag = "sessions",
+    params(("id" = Uuid, Path), ReadQuery),
+    responses((status = 200, description = "Those in the store", body = ListBody<ArtifactBody>)))]
+pub(crate) async fn list_artifacts(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Id(id): Id<SessionId>,
+    Params(query): Params<ReadQuery>,
+) -> Answer<Json<ListBody<ArtifactBody>>> {
+    state.at_least(query.at_least.as_deref()).await?;
+    if state.views.session(id).await?.is_none() {
+        return Err(Problem::not_found("session"));
+    }
+    let items = state.views.bundles(id).await?.into_iter().map(ArtifactBody::from).collect();
+    Ok(Json(ListBody { items, next: None }))
+}
+
+/// A bundle's name among all sessions'.
+#[derive(Debug)]
+pub(crate) struct ArtifactId {
+    session: SessionId,
+    digest: BundleDigest,
+}
+
+impl std::str::FromStr for ArtifactId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "is not the id of an artifact: <session>.<digest>";
+        let (session, digest) = text.split_once('.').ok_or(FORM)?;
+        let is_digest =
+            digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_digest {
+            return Err(FORM);
+        }
+        let session = session.parse().map_err(|_| FORM)?;
+        Ok(Self { session, digest: BundleDigest(digest.to_owned()) })
+    }
+}
+
+/// Downloads a bundle: a tar archive, compressed with zstd.
+#[utoipa::path(get, path = "/api/v1/artifacts/{id}/content", operation_id = "getArtifactContent", tag = "sessions",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "Its bytes", content_type = "application/zstd")))]
+pub(crate) async fn get_artifact_content(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Id(id): Id<ArtifactId>,
+) -> Answer<Response> {
+    let bundles = state.views.bundles(id.session).await?;
+    if !bundles.iter().any(|bundle| bundle.info.digest == id.digest) {
+        return Err(Problem::not_found("artifact"));
+    }
+    let content = state.bundles.open(&id.digest, None).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/zstd".to_owned()),
+        (header::CONTENT_LENGTH, content.size.to_string()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"bundle-{:.12}.tar.zst\"", id.digest.0),
+        ),
+    ];
+    Ok((headers, Body::from_stream(content.bytes)).into_response())
+}
