@@ -11,7 +11,7 @@ use domain::{
     text::TextRef,
 };
 use futures::FutureExt as _;
-use link::{Answered, Body, Down, Instruct, Instruction, Item, MAX_FRAME_BYTES, Up};
+use link::{Answered, Body, Down, Instruct, Instruction, Item, Up};
 use tokio::{
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval, timeout},
@@ -190,10 +190,6 @@ impl<'a> Connection<'a> {
                 Message::Binary(_) => return Err(refused("every message is text", true)),
             };
             if let Message::Text(text) = message {
-                // Only an answer may be large: it holds one text, and no JSON of the agent's.
-                if text.len() > MAX_FRAME_BYTES && !text.starts_with(r#"{"up":"answer""#) {
-                    return Err(refused("a message is too large", true));
-                }
                 match serde_json::from_str(&text) {
                     Ok(Up::Frame { seq, body }) => {
                         let due = self.taken.acked + frames.len() as u64 + 1;

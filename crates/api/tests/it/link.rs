@@ -395,10 +395,6 @@ async fn without_a_known_identity_there_is_no_link() {
     let mut rude = world.dial(&workload).await;
     rude.send_text("[".repeat(100_000)).await;
     assert!(rude.refused().await.1);
-    let mut huge = world.dial(&workload).await;
-    huge.hello(workload.generation, 0).await;
-    huge.send_text("x".repeat(link::MAX_FRAME_BYTES + 1)).await;
-    assert_eq!(huge.refused().await, ("a message is too large".to_owned(), true));
     let mut larger = world.dial(&workload).await;
     larger.hello(workload.generation, 0).await;
     larger.send_text("x".repeat(link::MAX_MESSAGE_BYTES + 1)).await;
@@ -430,6 +426,28 @@ async fn a_frame_that_skips_one_ends_the_connection_and_stores_nothing() {
     sidecar.frame(items(2..=2)).await;
     assert!(sidecar.refused().await.1);
     assert_eq!(lines(&world, workload.run).await, []);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_newest_diff_is_kept_however_long_it_is_once_escaped() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let mut sidecar = world.dial(&workload).await;
+    sidecar.hello(workload.generation, 0).await;
+    let changes = |diff: String| Answered::Changes {
+        base: "a".repeat(40),
+        head: "b".repeat(40),
+        diff,
+        truncated: true,
+    };
+    let newest = changes("\u{1}".repeat(768 * 1024));
+    for changes in [changes("+old".to_owned()), newest.clone()] {
+        let seq = sidecar.frame(Body::Changes(changes)).await;
+        sidecar.acked(seq).await;
+    }
+    let kept = paddock_api::link::kept_changes(world.pool(), workload.run).await.unwrap();
+    assert!(kept == Some(newest));
     world.end().await;
 }
 
