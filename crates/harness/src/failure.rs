@@ -43,6 +43,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The answer's body, for an answer with a status of its own.
+    pub(crate) fn into_json(self) -> Json<StepError> {
+        Json(self.0)
+    }
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.detail)

@@ -9,13 +9,15 @@ pub mod wire;
 
 mod agent;
 mod bundle;
+mod config;
 mod failure;
 mod forward;
 mod git;
 mod init;
 mod probe;
-mod proxy;
+mod processes;
 mod server;
 
-pub use init::{is_init, run_as_init};
-pub use server::{Config, serve};
+pub use config::Config;
+pub use init::{is_server, run_as_init};
+pub use server::serve;

@@ -19,24 +19,24 @@ struct Arguments {
     #[arg(long, default_value = "127.0.0.1:3128")]
     proxy: std::net::SocketAddr,
     /// The directory that holds the repository as `repo`.
-    #[arg(long)]
+    #[arg(long, default_value = "/workspace")]
     workspace: PathBuf,
     /// The agent's home.
-    #[arg(long)]
+    #[arg(long, default_value = "/home/agent")]
     home: PathBuf,
     /// The OpenCode program.
-    #[arg(long)]
+    #[arg(long, default_value = "opencode")]
     opencode: PathBuf,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if harness::is_init() {
+    // Wrong arguments are said once, by the process that was given them.
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if !harness::is_server() {
         return runtime.block_on(harness::run_as_init());
     }
-    let arguments = Arguments::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     runtime.block_on(harness::serve(Config {
         socket: arguments.socket,
         gateway: arguments.gateway,

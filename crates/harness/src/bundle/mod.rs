@@ -2,17 +2,24 @@
 //!
 //! `manifest.json` comes first, then `repo/…`, then `opencode/…`, symbolic links last. What a bundle may
 //! hold is narrow: regular files, directories and symbolic links, at relative paths without `..`.
+//!
+//! Not in a bundle: OpenCode's credentials, logs, configuration and caches; sockets, pipes and devices;
+//! locks of git commands that no longer run; ignored files that are too large; and files that git does not
+//! track whose name says that they hold a credential ([`CREDENTIALS`]).
 
-mod copy;
+mod archive;
+mod limits;
+mod list;
+mod manifest;
 mod restore;
+mod roots;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-
-use serde::{Deserialize, Serialize};
+mod unpack;
 
 pub(crate) use self::{
-    restore::restore,
+    restore::{clear, restore},
     snapshot::{Bundle, snapshot},
 };
 
@@ -22,18 +29,11 @@ const MANIFEST: &str = "manifest.json";
 const REPOSITORY: &str = "repo";
 /// Where OpenCode's state is in the archive.
 const STATE: &str = "opencode";
-/// What of OpenCode's state is kept, beside the database: no credentials, no logs, no caches.
+/// What of OpenCode's state is kept, beside the database.
 const STATE_DIRS: [&str; 2] = ["snapshot", "tool-output"];
 /// OpenCode's database.
 const DATABASE: &str = "opencode.db";
-
-/// What a bundle says of itself.
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    /// The form's version: 1.
-    version: u32,
-    /// The repository's HEAD commit.
-    git_head: String,
-    /// Paths that were left out.
-    left_out: Vec<String>,
-}
+/// Names of files that are left out of the repository's directory where git does not track them. A tracked
+/// one is no secret: it is on the forge. `.env` is none of them: projects need theirs to work.
+const CREDENTIALS: [&str; 7] =
+    [".git-credentials", ".netrc", "_netrc", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"];

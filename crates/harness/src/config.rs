@@ -1,0 +1,52 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The Unix socket that the sidecar dials.
+    pub socket: PathBuf,
+    /// The gateway's Unix socket.
+    pub gateway: PathBuf,
+    /// The loopback address at which the gateway is offered inside.
+    pub proxy: SocketAddr,
+    /// The directory that holds the repository as `repo`.
+    pub workspace: PathBuf,
+    /// The agent's home.
+    pub home: PathBuf,
+    /// The OpenCode program.
+    pub opencode: PathBuf,
+}
+
+impl Config {
+    /// The repository, at the same path in every run: OpenCode's sessions name it.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.workspace.join("repo")
+    }
+
+    /// OpenCode's state.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.home.join(".local/share/opencode")
+    }
+
+    /// What the harness keeps for itself: on the run's own disk, in no bundle.
+    pub(crate) fn own(&self) -> PathBuf {
+        self.home.join(".cache/paddock")
+    }
+
+    /// Where programs are looked for: as the image says.
+    pub(crate) fn search_path() -> std::ffi::OsString {
+        std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())
+    }
+
+    /// The proxy's address, as the usual environment variables want it.
+    pub(crate) fn proxy_environment(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let proxy = format!("http://{}", self.proxy);
+        ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
+            .map(|name| (name, proxy.clone()))
+            .into_iter()
+            // Else loopback goes through the proxy too.
+            .chain(
+                ["NO_PROXY", "no_proxy"].map(|name| (name, "localhost,127.0.0.1,::1".to_owned())),
+            )
+    }
+}
