@@ -46,8 +46,10 @@ impl Asked {
     }
 }
 
-/// What the sandbox wrote, made harmless for terminals, JSON and PostgreSQL, and bounded.
+/// What the sandbox wrote, without a password before the host, made harmless for terminals, JSON and
+/// PostgreSQL, and bounded.
 fn printable(host: &str) -> String {
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     host.chars().flat_map(char::escape_default).take(255).collect()
 }
 

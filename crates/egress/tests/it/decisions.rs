@@ -94,7 +94,7 @@ async fn no_secret_is_in_a_record_on_disk_or_in_an_answer() {
     let policy = policy("octo/hello", "x");
     world.open(std::slice::from_ref(&policy)).await;
     let basic = BASE64_STANDARD.encode(format!("x-access-token:{FORGE_TOKEN}"));
-    let secrets = [TOKEN, MODEL_KEY, FORGE_TOKEN, &basic];
+    let secrets = ["agents-own-password", TOKEN, MODEL_KEY, FORGE_TOKEN, &basic];
 
     let mut answers = String::new();
     for path in [
@@ -103,13 +103,14 @@ async fn no_secret_is_in_a_record_on_disk_or_in_an_answer() {
         "/git/octo/other.git/info/refs?service=git-upload-pack",
         "/model/v1/files",
         "http://sk-control-canary.example/",
+        "http://user:agents-own-password@elsewhere.example/",
     ] {
         let response = world.send(&policy, get(path)).await;
         let _ = write!(answers, "{:?}", response.headers());
         answers.push_str(&text(response).await);
     }
     assert!(answers.contains("****") && answers.contains(" end"), "{answers}");
-    world.control.decisions_until(|all| all.len() == 5).await;
+    world.control.decisions_until(|all| all.len() == 6).await;
     let mut kept = world.control.heard();
     for entry in std::fs::read_dir(world.state()).expect("a directory").flatten() {
         if entry.path().is_file() {
@@ -117,7 +118,7 @@ async fn no_secret_is_in_a_record_on_disk_or_in_an_answer() {
         }
     }
     // What an agent puts into a host is kept, or this test would look in the wrong place.
-    assert!(kept.contains("sk-control-canary"));
+    assert!(kept.contains("sk-control-canary") && kept.contains("elsewhere.example"));
     for secret in secrets {
         assert!(!answers.contains(secret), "{secret} in {answers}");
         assert!(!kept.contains(secret), "{secret} in {kept}");

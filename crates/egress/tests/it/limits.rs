@@ -105,3 +105,31 @@ async fn a_large_refused_push_gets_its_answer() {
     assert_eq!(response.status(), 403);
     assert!(text(response).await.contains("(rule git.malformed)"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_counts_as_a_connection_until_it_ends() {
+    let network = FakeNetwork::new().await;
+    let upstream = Listener::new("hello").await;
+    network.upstream("8.8.4.4", upstream.address);
+    let mut world = World::new().await.network(network).allow(&["allowed.example"]);
+    world.start();
+    let policy = policy("octo/hello", "x");
+    world.open(std::slice::from_ref(&policy)).await;
+    let hello = client_hello(&[&[b"allowed.example"]], false);
+    let mut held = vec![];
+    for _ in 0..256 {
+        let mut stream = world.connect(&policy).await;
+        let head = b"CONNECT allowed.example:443 HTTP/1.1\r\n\r\n";
+        stream.write_all(&[&head[..], &hello].concat()).await.expect("written");
+        let mut answer = vec![];
+        while !answer.ends_with(b"hello") {
+            answer.push(stream.read_u8().await.expect("an answer"));
+        }
+        held.push(stream);
+    }
+    let answer = world.send_raw(&policy, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.send(&policy, get("/")).await.status(), 404, "places are free again");
+}
