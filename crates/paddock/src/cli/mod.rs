@@ -1,0 +1,96 @@
+//! The command line: `paddock <noun> <verb>`.
+
+mod client;
+mod error;
+mod follow;
+pub(crate) mod log;
+pub(crate) mod output;
+mod roles;
+mod run;
+mod session;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::{
+    client::{Announced, Client},
+    error::{CliError, report},
+    follow::{Followed, follow},
+    roles::stop_on_signal,
+};
+
+/// Runs coding agents in fenced sandboxes and delivers their pull requests.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Print JSON: exactly one value, or one a line while following.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the server is: a running `paddock up` of the same data directory unless told otherwise.
+#[derive(Args, Clone)]
+pub(crate) struct Server {
+    /// The data directory of a running `paddock up`.
+    #[arg(long, env = "PADDOCK_DATA_DIR", global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The address of a server, such as https://paddock.example.org.
+    #[arg(long = "server", env = "PADDOCK_URL", global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The API token for it.
+    #[arg(long, env = "PADDOCK_TOKEN", global = true, hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine: database, NATS, server, gateway and the agents' sandboxes.
+    Up(crate::up::UpArgs),
+    /// Run the control plane alone, on a database and NATS that are given.
+    Serve(Box<crate::config::ServeArgs>),
+    /// Run the egress gateway.
+    Egress(crate::config::EgressArgs),
+    /// Run beside one agent; started by an adapter.
+    #[command(hide = true)]
+    Sidecar(roles::SidecarArgs),
+    /// Bring the database's schema up to date, as its owner.
+    Migrate(roles::MigrateArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(roles::ConfigCommand),
+    /// Look after the event log.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Build every read model anew from the log.
+    Rebuild(log::RebuildArgs),
+    /// Print a new one-time sign-in link for the page.
+    Login(roles::LoginArgs),
+    /// Sessions: lines of work on a repository.
+    Session(session::SessionArgs),
+    /// Runs: stretches of an agent's work in a session.
+    Run(run::RunArgs),
+    /// Print a run's output.
+    Logs(run::LogsArgs),
+}
+
+/// Carries out one invocation.
+pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let json = cli.json;
+    match cli.command {
+        Command::Up(args) => crate::up::up(args, json).await,
+        Command::Serve(args) => crate::serve::serve(*args).await,
+        Command::Egress(args) => roles::egress(args).await,
+        Command::Sidecar(args) => roles::sidecar(args).await,
+        Command::Migrate(args) => roles::migrate(args).await,
+        Command::Config(command) => roles::config(command, json),
+        Command::Log(command) => log::log(command, json).await,
+        Command::Rebuild(args) => log::rebuild(args, json).await,
+        Command::Login(args) => roles::login(args, json).await,
+        Command::Session(args) => session::session(args, json).await,
+        Command::Run(args) => run::run(args, json).await,
+        Command::Logs(args) => run::logs(args, json).await,
+    }
+}

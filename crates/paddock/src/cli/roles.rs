@@ -1,0 +1,157 @@
+//! The roles of the program that are not for people: gateway, sidecar, migration; and looking at the
+//! configuration.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use domain::ids::{Generation, RunId};
+use tokio_util::sync::CancellationToken;
+
+use super::{Server, output};
+use crate::config::{EgressArgs, Secret, ServeArgs, read_secret};
+
+/// `paddock sidecar`'s flags.
+#[derive(Args)]
+pub(crate) struct SidecarArgs {
+    /// The run.
+    #[arg(long)]
+    run: RunId,
+    /// Its generation.
+    #[arg(long)]
+    generation: u32,
+    /// The link listener's WebSocket.
+    #[arg(long)]
+    link_url: url::Url,
+    /// Where bundles go beside the link.
+    #[arg(long)]
+    bundles_url: url::Url,
+    /// The file that holds the run's identity.
+    #[arg(long)]
+    identity_file: PathBuf,
+    /// The harness's socket.
+    #[arg(long)]
+    harness_socket: PathBuf,
+    /// Where it keeps what is not acknowledged.
+    #[arg(long)]
+    spool_dir: PathBuf,
+    /// An address that it reaches and the sandbox must not.
+    #[arg(long)]
+    canary: String,
+    /// Go on although the fence cannot be proven.
+    #[arg(long)]
+    accept_unenforced: bool,
+}
+
+/// `paddock migrate`'s flags.
+#[derive(Args)]
+pub(crate) struct MigrateArgs {
+    /// PostgreSQL, as the owner of the schema.
+    #[arg(long, env = "PADDOCK_MIGRATION_DATABASE_URL", hide_env_values = true)]
+    migration_database_url: Secret,
+}
+
+/// `paddock config …`
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check the control plane's settings and print what they come to, secrets hidden.
+    Check(Box<ServeArgs>),
+}
+
+/// `paddock login`'s flags.
+#[derive(Args)]
+pub(crate) struct LoginArgs {
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Runs the gateway until it is told to stop.
+pub(crate) async fn egress(args: EgressArgs) -> anyhow::Result<ExitCode> {
+    crate::serve::log_to_stderr();
+    let config = egress::Config {
+        sockets: args.sockets,
+        state: args.state,
+        control_url: args.control_url,
+        control_token: read_secret(&args.control_token_file)?.expose().to_owned().into(),
+        model: match (args.model_url, args.model_key_file) {
+            (Some(url), key) => Some(egress::Upstream {
+                url,
+                credential: key
+                    .map(|file| read_secret(&file))
+                    .transpose()?
+                    .map(|key| key.expose().to_owned().into()),
+            }),
+            (None, _) => None,
+        },
+        git: egress::Upstream {
+            url: args.github_url,
+            credential: args
+                .github_token_file
+                .map(|file| read_secret(&file))
+                .transpose()?
+                .map(|token| token.expose().to_owned().into()),
+        },
+        allow: args.allow.iter().map(|rule| rule.parse()).collect::<Result<_, _>>()?,
+        admin_listen: None,
+    };
+    egress::run(config, stop_on_signal()?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs beside one agent until its run has ended.
+pub(crate) async fn sidecar(args: SidecarArgs) -> anyhow::Result<ExitCode> {
+    crate::serve::log_to_stderr();
+    let config = sidecar::Config {
+        run: args.run,
+        generation: Generation(args.generation),
+        link_url: args.link_url,
+        bundles_url: args.bundles_url,
+        identity_file: args.identity_file,
+        harness_socket: args.harness_socket,
+        spool_dir: args.spool_dir,
+        canary: args.canary,
+        accept_unenforced: args.accept_unenforced,
+    };
+    sidecar::run(config, stop_on_signal()?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings the schema up to date.
+pub(crate) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
+    commands::migrate(args.migration_database_url.expose()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what the settings come to.
+pub(crate) fn config(command: ConfigCommand, json: bool) -> anyhow::Result<ExitCode> {
+    let ConfigCommand::Check(args) = command;
+    let effective = serde_json::to_value(args.effective()?)?;
+    output::print(json, &effective, |effective| {
+        serde_json::to_string_pretty(effective).unwrap_or_default()
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a new sign-in link of a running `paddock up`.
+pub(crate) async fn login(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
+    let client = super::Client::find(&args.server)?;
+    let made = client.send(reqwest::Method::POST, "sign-in-links", None).await?;
+    output::print(json, &made, |made| output::cell(made, "/url"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}

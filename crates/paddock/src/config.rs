@@ -1,0 +1,377 @@
+//! Configuration: flags, then the environment (`PADDOCK_*`), then a TOML file, then defaults.
+//!
+//! A secret is given by a file or the environment, never by a flag; `paddock config check` prints the
+//! effective values with secrets hidden.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A secret value. Never printed, never serialised.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The value.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl std::str::FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        Ok(Self(value.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(hidden)")
+    }
+}
+
+macro_rules! layered {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)+ }) => {
+        $(#[$meta])*
+        #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(crate) struct $name {
+            $($(#[$field_meta])* pub(crate) $field: Option<$ty>,)+
+        }
+
+        impl $name {
+            /// These values, and those of `below` where there are none.
+            fn over(self, below: Self) -> Self {
+                Self { $($field: self.$field.or(below.$field),)+ }
+            }
+        }
+    };
+}
+
+layered!(
+    /// What the control plane can be told.
+    Settings {
+        /// Where people and their browsers reach it.
+        #[arg(long, env = "PADDOCK_LISTEN", value_name = "ADDR")]
+        listen: SocketAddr,
+        /// Where sidecars reach it; serves nothing else.
+        #[arg(long, env = "PADDOCK_LINK_LISTEN", value_name = "ADDR")]
+        link_listen: SocketAddr,
+        /// Where egress gateways reach it; serves nothing else.
+        #[arg(long, env = "PADDOCK_GATEWAY_LISTEN", value_name = "ADDR")]
+        gateway_listen: SocketAddr,
+        /// Health, readiness and metrics.
+        #[arg(long, env = "PADDOCK_ADMIN_LISTEN", value_name = "ADDR")]
+        admin_listen: SocketAddr,
+        /// The address that people use, where it differs from the one listened on.
+        #[arg(long, env = "PADDOCK_PUBLIC_URL", value_name = "URL")]
+        public_url: Url,
+        /// PostgreSQL, as the serving role.
+        #[arg(long, env = "PADDOCK_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+        database_url: Secret,
+        /// NATS with JetStream.
+        #[arg(long, env = "PADDOCK_NATS_URL", value_name = "URL", hide_env_values = true)]
+        nats_url: Secret,
+        /// GitHub's REST API, or that of an Enterprise host.
+        #[arg(long, env = "PADDOCK_GITHUB_API_URL", value_name = "URL")]
+        github_api_url: Url,
+        /// Where repositories are cloned from.
+        #[arg(long, env = "PADDOCK_GITHUB_URL", value_name = "URL")]
+        github_url: Url,
+        /// A file that holds a token with the right to push and to open pull requests.
+        #[arg(long, env = "PADDOCK_GITHUB_TOKEN_FILE", value_name = "FILE")]
+        github_token_file: PathBuf,
+        /// Where bundles are kept: file:///… .
+        #[arg(long, env = "PADDOCK_ARTIFACT_STORE", value_name = "URL")]
+        artifact_store: Url,
+        /// A file that holds what gateways authenticate with.
+        #[arg(long, env = "PADDOCK_GATEWAY_TOKEN_FILE", value_name = "FILE")]
+        gateway_token_file: PathBuf,
+        /// The model that agents use, as provider/model.
+        #[arg(long, env = "PADDOCK_MODEL", value_name = "PROVIDER/MODEL")]
+        model: String,
+        /// How many runs may be active at once.
+        #[arg(long, env = "PADDOCK_MAX_RUNS", value_name = "N")]
+        max_runs: u32,
+        /// How many runs of one person may be active at once.
+        #[arg(long, env = "PADDOCK_MAX_RUNS_PER_OWNER", value_name = "N")]
+        max_runs_per_owner: u32,
+        /// The data directory of the local adapter.
+        #[arg(long, env = "PADDOCK_DATA_DIR", value_name = "DIR")]
+        data_dir: PathBuf,
+        /// The program that runs inside sandboxes; beside this program unless told otherwise.
+        #[arg(long, env = "PADDOCK_HARNESS", value_name = "FILE")]
+        harness: PathBuf,
+        /// The OpenCode program.
+        #[arg(long, env = "PADDOCK_OPENCODE", value_name = "FILE")]
+        opencode: PathBuf,
+    }
+);
+
+/// `paddock serve`'s flags.
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// A TOML file with the same names as the flags, with underscores.
+    #[arg(long, env = "PADDOCK_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// `paddock egress`'s flags.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EgressArgs {
+    /// The directory in which each run gets a socket of its own.
+    #[arg(long, env = "PADDOCK_EGRESS_SOCKETS", value_name = "DIR")]
+    pub(crate) sockets: PathBuf,
+    /// The control plane's listener for gateways.
+    #[arg(long, env = "PADDOCK_GATEWAY_URL", value_name = "URL")]
+    pub(crate) control_url: Url,
+    /// A file that holds what it authenticates with there.
+    #[arg(long, env = "PADDOCK_GATEWAY_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) control_token_file: PathBuf,
+    /// The model provider's base URL, such as https://api.openai.com/v1.
+    #[arg(long, env = "PADDOCK_MODEL_URL", value_name = "URL")]
+    pub(crate) model_url: Option<Url>,
+    /// A file that holds the provider's key.
+    #[arg(long, env = "PADDOCK_MODEL_KEY_FILE", value_name = "FILE")]
+    pub(crate) model_key_file: Option<PathBuf>,
+    /// Where repositories are cloned from.
+    #[arg(long, env = "PADDOCK_GITHUB_URL", value_name = "URL", default_value = DEFAULT_GITHUB_URL)]
+    pub(crate) github_url: Url,
+    /// A file that holds a token with the right to push.
+    #[arg(long, env = "PADDOCK_GITHUB_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) github_token_file: Option<PathBuf>,
+    /// A host that runs may reach by CONNECT, `example.org` or `.example.org`; may be repeated.
+    #[arg(
+        long = "allow",
+        env = "PADDOCK_EGRESS_ALLOW",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) allow: Vec<String>,
+    /// Where it keeps what must outlive a restart of its own.
+    #[arg(long, env = "PADDOCK_EGRESS_STATE", value_name = "DIR")]
+    pub(crate) state: PathBuf,
+}
+
+/// GitHub itself.
+pub(crate) const DEFAULT_GITHUB_URL: &str = "https://github.com";
+/// GitHub's REST API.
+pub(crate) const DEFAULT_GITHUB_API_URL: &str = "https://api.github.com";
+
+/// What the control plane runs with: every value decided.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Effective {
+    pub(crate) listen: SocketAddr,
+    pub(crate) link_listen: SocketAddr,
+    pub(crate) gateway_listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) public_url: Url,
+    pub(crate) database_url: Secret,
+    pub(crate) nats_url: Secret,
+    pub(crate) github_api_url: Url,
+    pub(crate) github_url: Url,
+    pub(crate) github_token: Option<Secret>,
+    pub(crate) artifact_store: Url,
+    pub(crate) gateway_token: Secret,
+    pub(crate) model: String,
+    pub(crate) max_runs: u32,
+    pub(crate) max_runs_per_owner: u32,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) harness: PathBuf,
+    pub(crate) opencode: PathBuf,
+    pub(crate) profiles: api::profiles::Profiles,
+}
+
+/// The file's form: the settings, and what has no flag.
+#[derive(Default, Deserialize)]
+struct File {
+    #[serde(flatten)]
+    settings: toml::Table,
+    #[serde(default)]
+    profiles: api::profiles::Profiles,
+}
+
+impl ServeArgs {
+    /// Puts the layers together and checks the result.
+    pub(crate) fn effective(self) -> anyhow::Result<Effective> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => File::default(),
+        };
+        let below: Settings = file.settings.try_into().context("the configuration file")?;
+        let settings = self.settings.over(below);
+        let data_dir = match settings.data_dir {
+            Some(dir) => dir,
+            None => default_data_dir()?,
+        };
+        let listen = settings.listen.unwrap_or(([127, 0, 0, 1], 7080).into());
+        if !listen.ip().is_loopback() {
+            bail!(
+                "listen = {listen}: only loopback addresses are served until people can sign in by \
+                 OIDC; use 127.0.0.1 and an SSH tunnel"
+            );
+        }
+        let public_url = match settings.public_url {
+            Some(url) => url,
+            None => Url::parse(&format!("http://{listen}"))?,
+        };
+        let artifact_store = match settings.artifact_store {
+            Some(url) => url,
+            None => file_url(&data_dir.join("artifacts"))?,
+        };
+        Ok(Effective {
+            listen,
+            link_listen: settings.link_listen.unwrap_or(([127, 0, 0, 1], 7082).into()),
+            gateway_listen: settings.gateway_listen.unwrap_or(([127, 0, 0, 1], 7083).into()),
+            admin_listen: settings.admin_listen.unwrap_or(([127, 0, 0, 1], 7081).into()),
+            public_url,
+            database_url: required(settings.database_url, "PADDOCK_DATABASE_URL")?,
+            nats_url: required(settings.nats_url, "PADDOCK_NATS_URL")?,
+            github_api_url: match settings.github_api_url {
+                Some(url) => url,
+                None => Url::parse(DEFAULT_GITHUB_API_URL)?,
+            },
+            github_url: match settings.github_url {
+                Some(url) => url,
+                None => Url::parse(DEFAULT_GITHUB_URL)?,
+            },
+            github_token: settings.github_token_file.as_deref().map(read_secret).transpose()?,
+            artifact_store,
+            gateway_token: read_secret(&required(
+                settings.gateway_token_file,
+                "PADDOCK_GATEWAY_TOKEN_FILE",
+            )?)?,
+            model: required(settings.model, "PADDOCK_MODEL")?,
+            max_runs: settings.max_runs.unwrap_or(4),
+            max_runs_per_owner: settings.max_runs_per_owner.unwrap_or(4),
+            data_dir,
+            harness: match settings.harness {
+                Some(path) => path,
+                None => beside_this_program("paddock-harness")?,
+            },
+            opencode: required(settings.opencode, "PADDOCK_OPENCODE")?,
+            profiles: file.profiles,
+        })
+    }
+}
+
+fn required<T>(value: Option<T>, name: &str) -> anyhow::Result<T> {
+    let flag = name.trim_start_matches("PADDOCK_").to_lowercase();
+    value.with_context(|| {
+        format!("{name} is not set: give it in the environment or as `{flag}` in the file")
+    })
+}
+
+fn read_file(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    toml::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// Reads a secret from its file, without the line's end.
+pub(crate) fn read_secret(path: &Path) -> anyhow::Result<Secret> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    let text = text.trim();
+    if text.is_empty() {
+        bail!("{} is empty", path.display());
+    }
+    Ok(Secret(text.to_owned()))
+}
+
+/// `dir` as a `file://` URL.
+pub(crate) fn file_url(dir: &Path) -> anyhow::Result<Url> {
+    Url::from_directory_path(dir).map_err(|()| anyhow::anyhow!("{} is not absolute", dir.display()))
+}
+
+/// Where `paddock up` keeps its data: below /var/lib as root, in the user's data directory otherwise.
+pub(crate) fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/paddock"));
+    }
+    if let Some(dir) = std::env::var_os("XDG_DATA_HOME") {
+        return Ok(PathBuf::from(dir).join("paddock"));
+    }
+    let home = std::env::var_os("HOME").context("HOME is not set: name a --data-dir")?;
+    Ok(PathBuf::from(home).join(".local/share/paddock"))
+}
+
+/// A program that was installed beside this one.
+pub(crate) fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let path = own.with_file_name(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        bail!("{} is missing: it is built and installed with paddock", path.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let token = dir.path().join("token");
+        std::fs::write(&token, "t\n").unwrap();
+        let file = dir.path().join("paddock.toml");
+        let text = format!(
+            "listen = '127.0.0.1:1'\nlink_listen = '127.0.0.1:2'\nmodel = 'a/b'\n\
+             database_url = 'postgres:///x'\nnats_url = 'nats://x'\nopencode = '/o'\n\
+             harness = '/h'\ngateway_token_file = '{}'\n",
+            token.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let settings =
+            Settings { listen: Some("127.0.0.1:9".parse().unwrap()), ..Settings::default() };
+        let effective = ServeArgs { config: Some(file), settings }.effective().unwrap();
+        assert_eq!(effective.listen.port(), 9);
+        assert_eq!(effective.link_listen.port(), 2);
+        assert_eq!(effective.admin_listen.port(), 7081);
+        assert_eq!(effective.gateway_token.expose(), "t");
+        assert!(!format!("{effective:?}").contains("postgres:///x"));
+        assert!(!serde_json::to_string(&effective).unwrap().contains("postgres:///x"));
+    }
+
+    #[test]
+    fn an_unknown_name_in_the_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("paddock.toml");
+        std::fs::write(&file, "lissten = '127.0.0.1:1'\n").unwrap();
+        let args = ServeArgs { config: Some(file), settings: Settings::default() };
+        let error = format!("{:#}", args.effective().unwrap_err());
+        assert!(error.contains("lissten"), "{error}");
+    }
+
+    #[test]
+    fn other_than_loopback_is_refused() {
+        let settings =
+            Settings { listen: Some("0.0.0.0:1".parse().unwrap()), ..Settings::default() };
+        let error = ServeArgs { config: None, settings }.effective().unwrap_err().to_string();
+        assert!(error.contains("loopback"), "{error}");
+    }
+}

@@ -1,0 +1,266 @@
+//! `paddock serve`: the control plane, put together.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use api::{
+    AppState, Settings,
+    bundles::Bundles,
+    gateway::{Decisions, GatewayState, Policies},
+    github::GitHub,
+    health::HealthState,
+    link::{Author, JobSettings, LinkState, Links},
+    output::Outputs,
+};
+use axum::Router;
+use commands::{Commands, Context, Progress, relay::Relay, sequencer};
+use projections::{Health, Views};
+use sqlx::PgPool;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::stop_on_signal,
+    config::{Effective, ServeArgs},
+    tasks::{self, Limits, Tools},
+};
+
+/// The most connections to the database.
+const CONNECTIONS: u32 = 40;
+/// The largest bundle, in bytes.
+const MAX_BUNDLE: u64 = 8 * 1024 * 1024 * 1024;
+/// How often a run that changes something is snapshotted, in seconds.
+const SNAPSHOT_INTERVAL: u32 = 60;
+/// The first host uid for runs, when started as root.
+const UID_BASE: u32 = 610_000;
+
+/// Logs to standard error, at RUST_LOG's level or `info`.
+pub(crate) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}
+
+/// Connects to the database.
+pub(crate) fn connect(url: &str) -> anyhow::Result<PgPool> {
+    commands::connect(url, CONNECTIONS).context("cannot reach the database")
+}
+
+/// The parts that share the one process.
+struct Parts {
+    config: Effective,
+    commands: Commands,
+    views: Views,
+    progress: Progress,
+    outputs: Outputs,
+    bundles: Bundles,
+    links: Links,
+    github: GitHub,
+    decisions: Decisions,
+    policies: Policies,
+}
+
+/// Runs the control plane until it is told to stop.
+pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    log_to_stderr();
+    let config = args.effective()?;
+    let shutdown = stop_on_signal()?;
+    let pool = connect(config.database_url.expose())?;
+    commands::check_rights(&pool).await.context("the serving role")?;
+    projections::prepare(&pool).await.context("the read models")?;
+    let parts = Parts::new(config, pool).await?;
+    let listeners = parts.listen().await?;
+    let mut running = JoinSet::new();
+    parts.start_log(&mut running, &shutdown).await?;
+    parts.start_tasks(&mut running, &shutdown);
+    for (listener, router) in listeners {
+        let stop = shutdown.clone().cancelled_owned();
+        running.spawn(async move {
+            // Streams are open for as long as somebody looks: they are not waited for.
+            tokio::select! {
+                result = axum::serve(listener, router).into_future() => {
+                    if let Err(error) = result {
+                        tracing::error!(%error, "a listener failed");
+                    }
+                }
+                () = stop => {}
+            }
+        });
+    }
+    tracing::info!(listen = %parts.config.listen, "serving");
+    shutdown.cancelled().await;
+    // Bounded: whoever is in the middle of something is in the middle of a transaction.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), running.join_all()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Parts {
+    async fn new(config: Effective, pool: PgPool) -> anyhow::Result<Self> {
+        let context = Context::system();
+        let commands = Commands::new(pool.clone(), context.clone());
+        let token = config.github_token.as_ref().map(crate::config::Secret::expose);
+        Ok(Self {
+            views: Views::new(pool.clone(), Health::default()),
+            progress: Progress::new(),
+            outputs: Outputs::new(pool.clone()),
+            bundles: Bundles::open_store(pool.clone(), &config.artifact_store, MAX_BUNDLE).await?,
+            links: Links::default(),
+            github: GitHub::new(&config.github_api_url, token, context.clock.clone())?,
+            decisions: Decisions::new(pool),
+            policies: Policies::unknown(),
+            commands,
+            config,
+        })
+    }
+
+    /// Takes every address before anything runs: a port in use is said at once.
+    async fn listen(&self) -> anyhow::Result<Vec<(TcpListener, Router)>> {
+        let config = &self.config;
+        let gateway = GatewayState::new(
+            self.policies.clone(),
+            self.decisions.clone(),
+            config.gateway_token.expose(),
+        );
+        let health = HealthState {
+            views: self.views.clone(),
+            progress: self.progress.clone(),
+            adapter: Arc::new(|| None),
+        };
+        let mut listeners = Vec::new();
+        for (address, router) in [
+            (config.listen, api::router(self.app_state())),
+            (config.link_listen, api::link::router(self.link_state())),
+            (config.gateway_listen, api::gateway::router(gateway)),
+            (config.admin_listen, api::health::router(health)),
+        ] {
+            let listener = match TcpListener::bind(address).await {
+                Ok(listener) => listener,
+                Err(error) => bail!("cannot listen on {address}: {error}; choose another address"),
+            };
+            listeners.push((listener, router));
+        }
+        Ok(listeners)
+    }
+
+    fn app_state(&self) -> AppState {
+        AppState {
+            commands: self.commands.clone(),
+            views: self.views.clone(),
+            github: self.github.clone(),
+            outputs: self.outputs.clone(),
+            bundles: self.bundles.clone(),
+            decisions: self.decisions.clone(),
+            links: self.links.clone(),
+            settings: Arc::new(Settings {
+                public_url: self.config.public_url.clone(),
+                profiles: self.config.profiles.clone(),
+            }),
+        }
+    }
+
+    fn link_state(&self) -> LinkState {
+        let profiles = self.config.profiles.clone();
+        LinkState {
+            commands: self.commands.clone(),
+            outputs: self.outputs.clone(),
+            bundles: self.bundles.clone(),
+            links: self.links.clone(),
+            job: Arc::new(JobSettings {
+                github_url: self.config.github_url.clone(),
+                public_url: self.config.public_url.clone(),
+                model: self.config.model.clone(),
+                permission: Arc::new(move |name| profiles.get(name).unwrap_or_default().permission),
+                author: Arc::new(|user| Author {
+                    name: "Paddock user".to_owned(),
+                    email: format!("{user}@users.noreply.paddock.dev"),
+                }),
+                snapshot_interval_seconds: SNAPSHOT_INTERVAL,
+            }),
+        }
+    }
+
+    /// Sequencer, relay, projector: what makes one log of the events and reads it.
+    async fn start_log(
+        &self,
+        running: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let pool = self.commands.pool().clone();
+        // NATS may be away: the relay catches up when it is back.
+        let nats = async_nats::ConnectOptions::new()
+            .retry_on_initial_connect()
+            .connect(self.config.nats_url.expose())
+            .await
+            .context("the address of NATS")?;
+        let relay = Relay::new(nats, self.config.public_url.as_str());
+        running.spawn(sequencer::run(
+            pool.clone(),
+            self.commands.doorbell(),
+            self.progress.clone(),
+            Some(relay.clone()),
+            sequencer::Options::default(),
+            shutdown.clone(),
+        ));
+        running.spawn(commands::relay::run(
+            pool.clone(),
+            relay,
+            self.progress.clone(),
+            shutdown.clone(),
+        ));
+        running.spawn(projections::run(
+            pool,
+            self.progress.head(),
+            self.views.health().clone(),
+            shutdown.clone(),
+        ));
+        let (commands, stop) = (self.commands.clone(), shutdown.clone());
+        running.spawn(async move { commands.flush_refusals_until(stop).await });
+        Ok(())
+    }
+
+    /// What the control plane does by itself, and the adapter of this machine.
+    fn start_tasks(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
+        let tools = Tools {
+            commands: self.commands.clone(),
+            views: self.views.clone(),
+            github: self.github.clone(),
+            bundles: self.bundles.clone(),
+            outputs: self.outputs.clone(),
+            policies: self.policies.clone(),
+            public_url: self.config.public_url.clone(),
+        };
+        let limits = Limits {
+            max_runs: self.config.max_runs,
+            max_runs_per_owner: self.config.max_runs_per_owner,
+        };
+        running.spawn(tasks::run(tools, limits, shutdown.clone()));
+        let adapter = self.adapter();
+        match adapter {
+            Ok(config) => {
+                let (commands, views) = (self.commands.clone(), self.views.clone());
+                running.spawn(local_adapter::run(config, commands, views, shutdown.clone()));
+            }
+            Err(error) => tracing::error!(error = &*error, "no adapter: no run can start"),
+        }
+    }
+
+    fn adapter(&self) -> anyhow::Result<local_adapter::Config> {
+        let config = &self.config;
+        let link = config.link_listen;
+        Ok(local_adapter::Config {
+            data_dir: config.data_dir.clone(),
+            harness_bin: config.harness.clone(),
+            opencode_bin: config.opencode.clone(),
+            paddock_bin: std::env::current_exe()?,
+            link_url: format!("ws://{link}/link").parse()?,
+            bundles_url: format!("http://{link}").parse()?,
+            canary_addr: link.to_string(),
+            gateway_sockets: config.data_dir.join("egress/runs"),
+            uid_base: UID_BASE,
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! Journeys: the whole product on one machine, with a real PostgreSQL, NATS, bubblewrap and OpenCode; the
+//! forge and the model are the demo's.
+
+mod hostile;
+mod issue_to_pull_request;
+mod people;
+mod restart;
+mod resume;
+mod secrets;
+mod support;
+mod terminal_states;
+mod together;

@@ -1,0 +1,47 @@
+//! Several runs on one machine.
+
+use anyhow::ensure;
+
+use crate::support::Installation;
+
+#[tokio::test]
+async fn four_runs_work_at_once_and_the_fifth_waits_with_its_reason() -> anyhow::Result<()> {
+    let mut paddock = Installation::start().await?;
+    let mut runs = Vec::new();
+    for number in 0..4 {
+        let session = paddock.session(&format!("Task {number}")).await?;
+        runs.push(paddock.run(&session, "slow").await?);
+    }
+    for run in &runs {
+        paddock.wait_state(run, "running").await?;
+    }
+    let session = paddock.session("The fifth").await?;
+    let fifth = paddock.run(&session, "leftovers").await?;
+    paddock
+        .wait(&fifth, "waiting with its reason", |run| {
+            run["state"] == "queued"
+                && run["reason"].as_str().is_some_and(|text| text.contains("4 of 4"))
+        })
+        .await?;
+    runs.push(fifth);
+    for run in &runs {
+        let ended = paddock.wait_end(run).await?;
+        ensure!(ended["outcome"] == "succeeded", "{ended:#}");
+    }
+    paddock.down().await
+}
+
+#[tokio::test]
+async fn with_too_little_memory_a_run_waits_and_says_so() -> anyhow::Result<()> {
+    let mut paddock =
+        Installation::start_with(&[("PADDOCK_MEMORY_RESERVE_MIB", "1000000000")]).await?;
+    let session = paddock.session("No room").await?;
+    let run = paddock.run(&session, "leftovers").await?;
+    paddock
+        .wait(&run, "waiting for memory", |run| {
+            run["state"] == "queued"
+                && run["reason"].as_str().is_some_and(|text| text.contains("memory"))
+        })
+        .await?;
+    paddock.down().await
+}
