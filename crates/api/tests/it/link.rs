@@ -217,6 +217,38 @@ async fn instructions_arrive_as_they_are_appended_and_only_those_not_yet_carried
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_and_commands_that_race_for_the_stream_all_get_through() {
+    const EACH: u64 = 40;
+    let world = World::new().await;
+    let (workload, mut sidecar) = world.running().await;
+    let prompts = async {
+        for _ in 0..EACH {
+            let text = world.commands.context().seal("More".to_owned());
+            let message = world.commands.context().message_id();
+            let mut caused = world.caused();
+            caused.texts.push(text.clone());
+            let command = run::Command::Prompt { message, text: text.reference };
+            world.commands.run(workload.run, command, caused).await.unwrap();
+        }
+    };
+    let reports = async {
+        for input_tokens in 1..=EACH {
+            let usage = run::Usage { input_tokens, ..run::Usage::default() };
+            sidecar.fact(Fact::Usage { usage }).await;
+        }
+    };
+    tokio::join!(prompts, reports);
+    let none = domain::ids::StreamVersion(0);
+    let events = world.commands.run_events(workload.run, none).await.unwrap();
+    let reported = events.iter().filter_map(|recorded| match &recorded.event {
+        domain::event::Event::Run(Event::UsageReported { usage }) => Some(usage.input_tokens),
+        _ => None,
+    });
+    assert!(reported.eq(1..=EACH));
+    world.end().await;
+}
+
 #[tokio::test]
 async fn a_question_of_the_agent_is_kept_as_text_and_its_answer_comes_back() {
     let world = World::new().await;

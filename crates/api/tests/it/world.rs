@@ -290,14 +290,19 @@ impl Sidecar {
 
     /// The server's next message; none once it hung up.
     pub(crate) async fn next(&mut self) -> Option<Down> {
-        loop {
-            let message = tokio::time::timeout(Duration::from_secs(10), self.socket.next()).await;
-            match message.expect("a message within ten seconds") {
-                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-                Some(Ok(_)) => {}
+        let message = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        return Some(serde_json::from_str(&text).unwrap());
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                    Some(Ok(_)) => {}
+                }
             }
-        }
+        };
+        let patience = Duration::from_secs(10);
+        tokio::time::timeout(patience, message).await.expect("a message within ten seconds")
     }
 
     /// Says hello; gives the epoch and the number of the last frame stored.
