@@ -1,5 +1,5 @@
+use api::bundles::BundleError;
 use domain::ids::BundleDigest;
-use paddock_api::bundles::BundleError;
 use reqwest::{Client, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
+use api::gateway::{Cursor, Decisions, GatewayState, Policies, Policy, router};
 use domain::ids::RunId;
-use paddock_api::gateway::{Cursor, Decisions, GatewayState, Policies, Policy, router};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use api::github::{GitHub, GitHubError, NewPull};
 use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
@@ -12,7 +13,6 @@ use axum::{
 use commands::Context;
 use domain::github::Repository;
 use http::{HeaderMap, StatusCode};
-use paddock_api::github::{GitHub, GitHubError, NewPull};
 use serde_json::{Value, json};
 use url::Url;
 

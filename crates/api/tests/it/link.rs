@@ -1,12 +1,12 @@
 use std::time::Duration;
 
+use api::output::digest_of;
 use domain::{
     ids::{BundleDigest, Generation, InputId, RunId},
     run::{self, Answer, Event, Failure, InputKind, SnapshotCause, Stage},
     session,
 };
 use link::{Answered, Ask, Body, Down, Fact, Instruct, Item, SnapshotUpload, Up};
-use paddock_api::output::digest_of;
 use serde_json::json;
 
 use crate::world::{Sidecar, Workload, World};
@@ -309,11 +309,11 @@ async fn a_sidecar_is_asked_and_whoever_asked_gets_its_answer() {
     let world = World::new().await;
     let workload = world.admitted().await;
     let none = world.links.ask(workload.run, Ask::Changes, Duration::from_secs(1)).await;
-    assert_eq!(none, Err(paddock_api::link::AskError::NotConnected));
+    assert_eq!(none, Err(api::link::AskError::NotConnected));
     let mut sidecar = world.dial(&workload).await;
     sidecar.hello(workload.generation, 0).await;
     let short = world.links.ask(workload.run, Ask::Changes, Duration::from_millis(50)).await;
-    assert_eq!(short, Err(paddock_api::link::AskError::TimedOut));
+    assert_eq!(short, Err(api::link::AskError::TimedOut));
 
     let links = world.links.clone();
     let run = workload.run;
@@ -478,7 +478,7 @@ async fn the_newest_diff_is_kept_however_long_it_is_once_escaped() {
         let seq = sidecar.frame(Body::Changes(changes)).await;
         sidecar.acked(seq).await;
     }
-    let kept = paddock_api::link::kept_changes(world.pool(), workload.run).await.unwrap();
+    let kept = api::link::kept_changes(world.pool(), workload.run).await.unwrap();
     assert!(kept == Some(newest));
     world.end().await;
 }

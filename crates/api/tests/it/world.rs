@@ -2,6 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use api::{
+    bundles::Bundles,
+    link::{Author, JobSettings, LinkState, Links, router},
+    output::Outputs,
+};
 use commands::{Caused, Commands, Context};
 use domain::{
     event::{Actor, Part},
@@ -11,11 +16,6 @@ use domain::{
 };
 use futures::{SinkExt as _, StreamExt as _};
 use link::{Down, Up};
-use paddock_api::{
-    bundles::Bundles,
-    link::{Author, JobSettings, LinkState, Links, router},
-    output::Outputs,
-};
 use sha2::{Digest as _, Sha256};
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool,
