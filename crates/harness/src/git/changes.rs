@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{fs::File, path::Path};
 
 use super::{Git, NO_COMMIT, command::Said, push};
 use crate::{
@@ -22,8 +22,12 @@ pub(crate) async fn changes(config: &Config, request: &ChangesRequest) -> Step<C
     let beside = tempfile::tempdir_in(config.own())?;
     let index = beside.path().join("index");
     let own = config.repository().join(".git/index");
-    if own.is_file() {
+    if let Ok(about) = own.metadata()
+        && about.is_file()
+    {
         std::fs::copy(own, &index)?;
+        // What was changed in the same second as the index is looked at again: by the index's own time.
+        File::options().write(true).open(&index)?.set_modified(about.modified()?)?;
     }
     let mut said = difference(config, beside.path(), &base, &[]).await?;
     if !said.success && !said.truncated {

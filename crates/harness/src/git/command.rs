@@ -225,8 +225,8 @@ impl Said {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
 
-    /// Whether `git add --ignore-errors` did what it could: a file that cannot be read, a repository in the
-    /// repository without a commit, a filter that fails, keep nothing else out.
+    /// Whether `git add --ignore-errors` did what it could: a file that cannot be read and a repository in
+    /// the repository without a commit keep nothing else out.
     pub(super) fn is_partial(&self) -> bool {
         matches!(self.code, Some(0 | 1))
     }

@@ -13,7 +13,8 @@ use crate::{
 /// How long a git command of the agent's has to give the index back.
 const LOCKED: Duration = Duration::from_secs(10);
 
-/// Commits what is left, as the repository's own ignore rules have it.
+/// Commits what is left, as the repository's own ignore rules have it. A filter that the repository
+/// requires and that fails keeps it back: what it would have sealed must not be pushed as it is.
 pub(crate) async fn commit(
     config: &Config,
     agent: Option<Pid>,

@@ -62,6 +62,18 @@ async fn the_diff_has_what_is_committed_staged_modified_and_untracked_and_touche
 }
 
 #[tokio::test]
+async fn a_change_of_the_same_length_in_the_second_of_the_checkout_is_seen() {
+    let sandbox = Sandbox::new();
+    let harness = sandbox.cloned().await;
+    let path = sandbox.repository().join("src/lib.sh");
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, "echo two\n").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    assert!(changes(&harness).await.diff.contains("+echo two"));
+    harness.end().await;
+}
+
+#[tokio::test]
 async fn a_large_diff_is_cut_and_says_so() {
     let sandbox = Sandbox::new();
     let harness = sandbox.cloned().await;

@@ -2,9 +2,13 @@ use std::fs;
 
 use harness::wire::{CommitRequest, Committed, PushReport, PushRequest, StepErrorKind};
 
-use crate::support::{BRANCH, Harness, Sandbox, git_in, output_of};
+use crate::support::{Answer, BRANCH, Harness, Sandbox, git_in, output_of};
 
 pub(crate) async fn commit(harness: &Harness) -> Committed {
+    try_commit(harness).await.unwrap()
+}
+
+pub(crate) async fn try_commit(harness: &Harness) -> Answer<Committed> {
     let request = CommitRequest {
         message: "Left over\n\n# not a comment\nPaddock-Run: https://paddock.example/runs/1\n"
             .into(),
@@ -13,10 +17,10 @@ pub(crate) async fn commit(harness: &Harness) -> Committed {
         committer_name: "Paddock".into(),
         committer_email: "noreply@paddock.example".into(),
     };
-    harness.post("commit", &request).await.unwrap()
+    harness.post("commit", &request).await
 }
 
-pub(crate) async fn push(harness: &Harness) -> Result<PushReport, harness::wire::StepError> {
+pub(crate) async fn push(harness: &Harness) -> Answer<PushReport> {
     harness.post("push", &PushRequest { branch: BRANCH.into(), base: "main".into() }).await
 }
 

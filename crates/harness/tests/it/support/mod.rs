@@ -6,7 +6,7 @@ mod sandbox;
 pub(crate) use self::{
     forge::{Forge, git, git_in, output_of},
     model::Model,
-    sandbox::{Harness, Sandbox, wait_for},
+    sandbox::{Answer, Harness, Sandbox, wait_for},
 };
 
 pub(crate) const REMOTE: &str = "https://forge.example/acme/widget.git";

@@ -307,7 +307,7 @@ async fn read<T: DeserializeOwned>(answer: reqwest::Result<reqwest::Response>) -
 
 /// The real one; only tests that start it need it.
 fn opencode() -> PathBuf {
-    std::env::var_os("PADDOCK_OPENCODE").unwrap_or_default().into()
+    std::env::var_os("PADDOCK_OPENCODE").unwrap_or("opencode".into()).into()
 }
 
 fn free_address() -> SocketAddr {
