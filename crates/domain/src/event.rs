@@ -69,14 +69,22 @@ pub enum Part {
     Deadlines,
     /// Opens and reads back pull requests.
     Publisher,
+    /// Lets go of what nothing will read again.
+    Retention,
     /// An operator at the command line of the installation itself.
     Operator,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 5] =
-        [Self::Admission, Self::Adapter, Self::Deadlines, Self::Publisher, Self::Operator];
+    pub const ALL: [Self; 6] = [
+        Self::Admission,
+        Self::Adapter,
+        Self::Deadlines,
+        Self::Publisher,
+        Self::Retention,
+        Self::Operator,
+    ];
 
     /// The permanent wire name.
     #[must_use]
@@ -86,6 +94,7 @@ impl Part {
             Self::Adapter => "adapter",
             Self::Deadlines => "deadlines",
             Self::Publisher => "publisher",
+            Self::Retention => "retention",
             Self::Operator => "operator",
         }
     }

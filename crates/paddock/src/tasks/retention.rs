@@ -46,7 +46,7 @@ impl Retention {
         }
         self.bundles.remove(bundle.session, &bundle.digest).await?;
         let command = session::Command::ExpireBundle { digest: bundle.digest };
-        let caused = Caused::by(Actor::System(Part::Operator));
+        let caused = Caused::by(Actor::System(Part::Retention));
         match self.commands.session(bundle.session, command, caused).await {
             Ok(_) | Err(CommandError::Session(_)) => Ok(()),
             Err(error) => Err(error.into()),
