@@ -23,8 +23,7 @@ async fn a_hostile_repositorys_configuration_neither_runs_with_a_step_nor_breaks
     let repository = sandbox.repository();
     let traps = tempfile::tempdir().unwrap();
     let set = |key: &str, value: &str| git_in(&repository, &["config", key, value]);
-    fs::write(repository.join(".gitattributes"), "*.sh diff=evil\n*.bad filter=failing\n")
-        .unwrap();
+    fs::write(repository.join(".gitattributes"), "*.sh diff=evil\n*.bad filter=failing\n").unwrap();
     fs::write(repository.join("refused.bad"), "as it is\n").unwrap();
     fs::write(repository.join("src/lib.sh"), "echo two\n").unwrap();
     for hook in [

@@ -51,7 +51,7 @@ impl Forge {
 }
 
 /// A git command with nothing of this machine's configuration.
-pub(crate) fn git(dir: &Path) -> Command {
+fn git(dir: &Path) -> Command {
     let mut command = Command::new("git");
     command
         .current_dir(dir)

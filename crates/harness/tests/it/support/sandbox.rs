@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::{BRANCH, Forge, Model, REMOTE, gateway};
+use super::{BRANCH, Forge, Model, REMOTE, children, gateway};
 
 /// The directories of one run, a forge and a model behind a gateway's socket.
 pub(crate) struct Sandbox {
@@ -274,24 +274,6 @@ impl Drop for Harness {
             let _ = self.child.wait();
         }
     }
-}
-
-/// Process ids of the children of a process.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-/// Waits until something is so.
-pub(crate) async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..300 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never came: {what}");
 }
 
 async fn read<T: DeserializeOwned>(answer: reqwest::Result<reqwest::Response>) -> Answer<T> {
