@@ -6,13 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::{Resource, getrlimit};
+
 /// The most processes of one sandbox.
 const PIDS: u32 = 1024;
 /// CPU: two processors' worth, in microseconds of each 100,000.
 const CPU_QUOTA: u32 = 200_000;
 const CPU_PERIOD: u32 = 100_000;
-/// The largest file, and the most open ones.
-const OPEN_FILES: u32 = 65_536;
+/// The most open files.
+const OPEN_FILES: u64 = 65_536;
 
 /// The limits of one workload, set up and to be applied as it starts.
 #[derive(Clone, Debug)]
@@ -97,7 +99,9 @@ impl Limits {
             "prlimit".to_owned(),
         ];
         prefix.push(format!("--fsize={blocks}"));
-        prefix.push(format!("--nofile={OPEN_FILES}"));
+        // Never more than this process may have: raising it is not everybody's right.
+        let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        prefix.push(format!("--nofile={}", most.min(OPEN_FILES)));
         prefix.push("--core=0".to_owned());
         if self.as_root {
             prefix.push(format!("--nproc={PIDS}"));

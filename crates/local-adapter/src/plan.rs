@@ -7,22 +7,22 @@ use domain::{
 
 /// What is seen of one workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The run.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// Which of its workloads.
-    pub generation: Generation,
+    pub(crate) generation: Generation,
     /// Whether its sandbox was ever started.
-    pub begun: bool,
+    pub(crate) begun: bool,
     /// Whether its sandbox runs.
-    pub sandbox: bool,
+    pub(crate) sandbox: bool,
     /// Whether its sidecar runs.
-    pub sidecar: bool,
+    pub(crate) sidecar: bool,
 }
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Make the workload and report it.
     Create(Desired),
     /// Start its sidecar again, on its spool.
@@ -42,7 +42,7 @@ pub enum Action {
 
 /// The actions that bring what is nearer to what should be.
 #[must_use]
-pub fn plan(desired: &[Desired], observed: &[Observed]) -> Vec<Action> {
+pub(crate) fn plan(desired: &[Desired], observed: &[Observed]) -> Vec<Action> {
     let mut actions = Vec::new();
     for seen in observed {
         let wanted = desired.iter().find(|wanted| wanted.run == seen.run);

@@ -147,8 +147,12 @@ async fn first_job(
 
 impl Work {
     async fn live(&mut self, stop: &CancellationToken) -> Result<(), SidecarError> {
-        if let Err(error) = self.bring_up().await {
-            self.give_up(error)?;
+        let up = tokio::select! {
+            up = self.bring_up() => up,
+            () = stop.cancelled() => return Ok(()),
+        };
+        if let Err(error) = up {
+            self.give_up(&error)?;
         }
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -219,12 +223,12 @@ impl Work {
     }
 
     /// The agent's side cannot go on: said once, then only the link is kept.
-    fn give_up(&mut self, error: SidecarError) -> Result<(), SidecarError> {
+    fn give_up(&mut self, error: &SidecarError) -> Result<(), SidecarError> {
         if self.given_up {
             return Ok(());
         }
         self.given_up = true;
-        let fact = start::fact_of(&error);
+        let fact = start::fact_of(error);
         tracing::warn!(%error, "the workload is given up");
         self.say(fact)
     }

@@ -45,6 +45,10 @@ pub fn arguments(sandbox: &Sandbox) -> Arguments {
         let uid = UID_INSIDE.to_string();
         options.add(&["--unshare-user", "--uid", &uid, "--gid", &uid, "--disable-userns"]);
     }
+    // Made by the host's root, these would be closed to the run's own uid.
+    for dir in ["/etc", "/run", "/home", "/opt", "/opt/paddock"] {
+        options.add(&["--perms", "0755", "--dir", dir]);
+    }
     for dir in SYSTEM {
         let path = Path::new(dir);
         if let Ok(target) = path.read_link() {
@@ -55,7 +59,6 @@ pub fn arguments(sandbox: &Sandbox) -> Arguments {
     }
     options.add(&["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"]);
     options.add(&["--perms", "1777", "--size", "268435456", "--tmpfs", "/tmp"]);
-    options.add(&["--dir", "/run", "--dir", "/home", "--dir", "/opt/paddock"]);
     options.bind("--bind", &sandbox.home, "/home/agent");
     options.bind("--bind", &sandbox.workspace, "/workspace");
     options.bind("--bind", &sandbox.harness_dir, "/run/paddock");

@@ -6,7 +6,7 @@ mod arguments;
 use std::{
     fs::{self, File},
     io::Write as _,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -45,20 +45,23 @@ impl Sandbox {
     /// Starts it as a session of its own. Its process is bubblewrap's; with it all inside ends.
     pub fn start(&self, limits: &Limits) -> std::io::Result<u32> {
         let log = fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let (read, write) = pipe_with(PipeFlags::empty())?;
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         let bwrap = arguments(self);
         // Arguments would be seen in /proc, and the environment is inherited as it is: both stay empty.
-        let mut command = Command::new("setsid");
-        command.args(limits.prefix());
-        command.arg("bwrap").arg("--args").arg("3");
-        for argument in &bwrap.program {
-            command.arg(argument);
-        }
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        command.stdin(Stdio::from(read));
-        command.stdout(log.try_clone()?).stderr(log);
-        command.current_dir("/");
-        let mut child = wrap_stdin_as_fd3(&command).spawn()?;
+        // bubblewrap reads its options from descriptor 3. Only standard descriptors can be handed over
+        // without unsafe code, so a shell moves it there, then becomes what it starts.
+        let mut child = Command::new("/usr/bin/setsid")
+            .args(["/bin/sh", "-c", "exec 3<&0 </dev/null; exec \"$@\"", "sh"])
+            .args(limits.prefix())
+            .args(["bwrap", "--args", "3"])
+            .args(&bwrap.program)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .stdin(Stdio::from(read))
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .current_dir("/")
+            .spawn()?;
         send(write, &bwrap.options)?;
         let pid = child.id();
         // Reaped here while this process lives; by init when it does not.
@@ -69,23 +72,12 @@ impl Sandbox {
     }
 }
 
-/// The same command with its standard input as descriptor 3 and none in its place: only standard
-/// descriptors can be handed over without unsafe code, so a shell does it, then becomes the command.
-fn wrap_stdin_as_fd3(command: &Command) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg("exec 3<&0 </dev/null; exec \"$@\"").arg("sh");
-    shell.arg(command.get_program()).args(command.get_args());
-    shell.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
-    shell
-}
-
 fn send(write: OwnedFd, options: &[String]) -> std::io::Result<()> {
     let mut file = File::from(write);
     for option in options {
         file.write_all(option.as_bytes())?;
         file.write_all(b"\0")?;
     }
-    let _ = file.as_fd();
     Ok(())
 }
 

@@ -28,6 +28,19 @@ impl Followed {
     }
 }
 
+/// Prints what happens to a run that a command has just made.
+pub(crate) async fn follow_new(
+    client: &Client,
+    made: &Value,
+    json: bool,
+) -> anyhow::Result<Followed> {
+    let text = |name: &str| made[name].as_str().unwrap_or_default();
+    // A command answers before its effect can be read.
+    let at_least = format!("{}@{}", text("stream"), made["version"]);
+    client.get(&format!("runs/{}?at_least={at_least}", text("id"))).await?;
+    follow(client, text("id"), json).await
+}
+
 /// Prints what happens to `run` until it has ended. A server that goes away is waited for.
 pub(crate) async fn follow(client: &Client, run: &str, json: bool) -> anyhow::Result<Followed> {
     let mut printer = Printer { json, ..Printer::default() };

@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use domain::event::{Actor, Part};
 use serde_json::json;
@@ -101,7 +100,7 @@ async fn adopt(
         Some(url) => url,
         None => Secret::from(database.backends()?.nats_url),
     };
-    let client = async_nats::connect(nats_url.expose()).await.context("cannot reach NATS")?;
+    let client = crate::serve::connect_nats(nats_url.expose()).await?;
     let relay = commands::relay::Relay::new(client, "paddock");
     let actor = Actor::System(Part::Operator);
     let adopted =

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use self::{
     client::{Announced, Client},
     error::{CliError, report},
-    follow::{Followed, follow},
+    follow::{Followed, follow_new},
     roles::stop_on_signal,
 };
 

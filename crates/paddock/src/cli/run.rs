@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Client, Server,
     error::CliError,
-    follow::{self, follow},
+    follow::{self, follow, follow_new},
     output,
     session::{describe_rows, without_nulls},
 };
@@ -142,8 +142,7 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> anyhow::Result<ExitCode> {
                 output::print(json, &made, |made| output::cell(made, "/id"));
             }
             if stay {
-                let run = made["id"].as_str().unwrap_or_default();
-                return Ok(follow(&client, run, json).await?.exit_code());
+                return Ok(follow_new(&client, &made, json).await?.exit_code());
             }
         }
         Verb::List { session } => {

@@ -50,6 +50,16 @@ pub(crate) fn connect(url: &str) -> anyhow::Result<PgPool> {
     commands::connect(url, CONNECTIONS).context("cannot reach the database")
 }
 
+/// A client of NATS, which may be away: it connects when NATS is back. User and password are in the URL.
+pub(crate) async fn connect_nats(url: &str) -> anyhow::Result<async_nats::Client> {
+    let address: url::Url = url.parse().context("the address of NATS")?;
+    let mut options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+    if let Some(password) = address.password() {
+        options = options.user_and_password(address.username().to_owned(), password.to_owned());
+    }
+    options.connect(url).await.context("the address of NATS")
+}
+
 /// The parts that share the one process.
 struct Parts {
     config: Effective,
@@ -190,12 +200,7 @@ impl Parts {
         shutdown: &CancellationToken,
     ) -> anyhow::Result<()> {
         let pool = self.commands.pool().clone();
-        // NATS may be away: the relay catches up when it is back.
-        let nats = async_nats::ConnectOptions::new()
-            .retry_on_initial_connect()
-            .connect(self.config.nats_url.expose())
-            .await
-            .context("the address of NATS")?;
+        let nats = connect_nats(self.config.nats_url.expose()).await?;
         let relay = Relay::new(nats, self.config.public_url.as_str());
         running.spawn(sequencer::run(
             pool.clone(),

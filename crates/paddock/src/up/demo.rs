@@ -17,7 +17,7 @@ use super::{
     layout::{Layout, loopback},
 };
 use crate::{
-    cli::{Client, Followed, follow, output},
+    cli::{Client, Followed, follow_new, output},
     config::beside_this_program,
 };
 
@@ -103,10 +103,9 @@ pub(crate) async fn run(client: &Client, json: bool) -> anyhow::Result<Followed>
     let body = json!({ "prompt": prompt });
     let path = format!("sessions/{session}/runs");
     let run = client.send(Method::POST, &path, Some(&body)).await?;
-    let run = output::cell(&run, "/id");
-    let followed = follow(client, &run, json).await?;
+    let followed = follow_new(client, &run, json).await?;
     if !json {
-        show(client, &run, &session, &followed).await?;
+        show(client, &output::cell(&run, "/id"), &session, &followed).await?;
     }
     Ok(followed)
 }

@@ -10,21 +10,21 @@ use super::{
 };
 use crate::config::{Secret, read_secret};
 
-/// How to start it, and the URL with its token.
+/// How to start it, and the URL with its password.
 pub(crate) fn spec(layout: &Layout) -> anyhow::Result<(Spec, Secret)> {
     let program = find()?;
-    let token = read_secret(&layout.secret("nats")?)?;
+    let password = read_secret(&layout.secret("nats")?)?;
     let address = loopback(layout.ports.nats);
     let config = layout.join("nats/server.conf");
     let text = format!(
-        "listen: \"{address}\"\nserver_name: paddock\nauthorization {{ token: \"{}\" }}\n\
+        "listen: \"{address}\"\nserver_name: paddock\nauthorization {{ user: paddock, password: \"{}\" }}\n\
          jetstream {{ store_dir: \"{}\" }}\n",
-        token.expose(),
+        password.expose(),
         layout.join("nats/data").display(),
     );
     write_private(&config, text.as_bytes())?;
     let spec = Spec::new("nats", program).arg("--config").arg(config);
-    Ok((spec, Secret::from(format!("nats://{}@{address}", token.expose()))))
+    Ok((spec, Secret::from(format!("nats://paddock:{}@{address}", password.expose()))))
 }
 
 fn find() -> anyhow::Result<PathBuf> {

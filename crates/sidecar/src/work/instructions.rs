@@ -48,7 +48,7 @@ impl Work {
                 tracing::warn!(%error, "an instruction could not be carried out");
                 // Either the agent's side is gone, and that is said; or this one step failed.
                 if self.is_alive().await? {
-                    self.give_up(error)?;
+                    self.give_up(&error)?;
                 }
                 Ok(Next::Continue)
             }
