@@ -173,10 +173,17 @@ fn a_link_that_is_there_already_is_not_followed() {
         std::fs::create_dir(dir.path().join(name)).unwrap();
     }
     symlink("../outside", dir.path().join("repo/out")).unwrap();
-    let bundle = compressed(&plain(&[("repo/out/x", Regular, b"x")]));
+    std::fs::create_dir(dir.path().join("repo/real")).unwrap();
+    symlink("real", dir.path().join("repo/in")).unwrap();
     let into = |name| dir.path().join(name);
-    assert!(unpack(&bundle[..], &into("repo"), &into("state"), SMALL).is_err());
+    for name in ["repo/out/x", "repo/in/x"] {
+        for kind in [Regular, Directory, Symlink] {
+            let bundle = compressed(&plain(&[(name, kind, b"x")]));
+            assert!(unpack(&bundle[..], &into("repo"), &into("state"), SMALL).is_err(), "{name}");
+        }
+    }
     assert!(is_contained(dir.path()));
+    assert!(std::fs::read_dir(into("repo/real")).unwrap().next().is_none());
 }
 
 #[test]

@@ -38,7 +38,7 @@ async fn a_turn_runs_behind_the_proxy_and_its_events_come_as_they_happen() {
         }
     };
     tokio::join!(turn, async {
-        tokio::time::timeout(Duration::from_secs(30), idle).await.unwrap()
+        tokio::time::timeout(Duration::from_secs(30), idle).await.unwrap();
     });
     assert_eq!(fs::read_to_string(sandbox.repository().join("answer.txt")).unwrap(), "42\n");
     assert!(harness.messages(&session).await.to_string().contains("All done."));
@@ -69,7 +69,7 @@ async fn no_route_answers_the_providers_keys_or_takes_another_password() {
             continue;
         }
         let url = format!("http://harness/v1/agent/http{path}");
-        let request = harness.http.get(url).timeout(Duration::from_secs(10));
+        let request = harness.http.get(url).timeout(Duration::from_secs(3));
         let Ok(answer) = request.send().await else { continue };
         let text = answer.text().await.unwrap_or_default();
         assert!(!text.contains("canary-of-the-key"), "{path} answers the key");

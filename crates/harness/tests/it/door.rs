@@ -8,6 +8,9 @@ use tokio::{
 
 use crate::support::Sandbox;
 
+/// Far more than all buffers on the way.
+const TOTAL: usize = 64 << 20;
+
 #[tokio::test]
 async fn each_direction_of_a_forwarded_connection_closes_by_itself() {
     let sandbox = Sandbox::new();
@@ -44,7 +47,6 @@ async fn a_slow_reader_slows_the_writer_and_loses_nothing() {
     let (mut outside, _) = gateway.accept().await.unwrap();
     let written = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = std::sync::Arc::clone(&written);
-    const TOTAL: usize = 64 << 20;
     let writer = tokio::spawn(async move {
         let mut inside = inside;
         let chunk = vec![7; 1 << 16];

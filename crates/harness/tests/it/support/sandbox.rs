@@ -87,7 +87,6 @@ impl Sandbox {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             rustls::crypto::ring::default_provider().install_default().unwrap();
         });
@@ -109,6 +108,8 @@ impl Sandbox {
         harness
     }
 }
+
+static PROVIDER: Once = Once::new();
 
 /// One process of the program under test.
 pub(crate) struct Harness {
