@@ -28,9 +28,12 @@ impl Config {
         self.home.join(".local/share/opencode")
     }
 
-    /// What the harness keeps for itself: on the run's own disk, in no bundle.
-    pub(crate) fn own(&self) -> PathBuf {
-        self.home.join(".cache/paddock")
+    /// What the harness keeps for a moment: on the run's own disk, in no bundle. Made anew where the agent
+    /// has tidied it away.
+    pub(crate) fn own(&self) -> std::io::Result<PathBuf> {
+        let own = self.home.join(".local/state/paddock");
+        std::fs::create_dir_all(&own)?;
+        Ok(own)
     }
 
     /// Where programs are looked for: as the image says.

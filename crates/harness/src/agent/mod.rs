@@ -68,6 +68,8 @@ impl Agents {
         if matches!(*self.state.borrow(), State::Running(_)) {
             return Ok(());
         }
+        // What an earlier one left behind when it ended by itself.
+        processes::kill_agent(None).await;
         let launched = launch::launch(&self.config, config)?;
         let pid = launched.pid;
         self.state.send_replace(State::Starting(pid));
@@ -111,7 +113,6 @@ impl Agents {
             processes::kill_agent(Some(pid)).await;
             self.ended().await;
         } else {
-            // What it left behind when it ended by itself.
             processes::kill_agent(None).await;
         }
         self.state.send_replace(State::NotStarted);

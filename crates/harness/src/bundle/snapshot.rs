@@ -84,7 +84,7 @@ async fn copy(config: &Config, agent: Option<Pid>) -> Step<Copied> {
 
 fn copy_files(config: &Config, known: &Known, git_head: String) -> Step<Copied> {
     // On the run's own disk, and counted as its own.
-    let entries = tempfile::tempfile_in(config.own())?;
+    let entries = tempfile::tempfile_in(config.own()?)?;
     let mut archive = Archive::new(BufWriter::with_capacity(1 << 20, entries));
     let mut list = List::default();
     list.repository(&config.repository(), known);
@@ -117,7 +117,7 @@ fn copy_files(config: &Config, known: &Known, git_head: String) -> Step<Copied> 
 
 /// Adds OpenCode's directory and its database, the write-ahead log folded in.
 fn add_state(archive: &mut Archive<BufWriter<File>>, config: &Config) -> Step<()> {
-    let beside = TempDir::new_in(config.own())?;
+    let beside = TempDir::new_in(config.own()?)?;
     archive.file(beside.path(), Path::new(STATE))?;
     let database = config.state().join(DATABASE);
     if !database.symlink_metadata().is_ok_and(|about| about.is_file()) {
@@ -141,7 +141,7 @@ fn vacuum_into(from: &Path, to: &Path) -> rusqlite::Result<()> {
 
 /// The agent works on meanwhile.
 fn compress(config: &Config, mut copied: Copied, is_last: bool) -> Step<(Snapshot, Bundle)> {
-    let mut file = tempfile::tempfile_in(config.own())?;
+    let mut file = tempfile::tempfile_in(config.own()?)?;
     let mut encoder = zstd::Encoder::new(&mut file, LEVEL)?;
     encoder.include_checksum(true)?;
     let mut archive = Archive::new(encoder);

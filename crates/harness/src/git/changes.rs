@@ -19,7 +19,7 @@ pub(crate) async fn changes(config: &Config, request: &ChangesRequest) -> Step<C
     };
     // Without a common ancestor, everything is the difference.
     let base = shared.map_or(tip, |said| said.text());
-    let beside = tempfile::tempdir_in(config.own())?;
+    let beside = tempfile::tempdir_in(config.own()?)?;
     let index = beside.path().join("index");
     let own = config.repository().join(".git/index");
     if let Ok(about) = own.metadata()

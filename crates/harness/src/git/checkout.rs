@@ -1,4 +1,7 @@
-use super::{Git, settings::route};
+use super::{
+    Git,
+    settings::{offer, route},
+};
 use crate::{
     bundle::clear,
     config::Config,
@@ -8,13 +11,13 @@ use crate::{
 
 /// Clones the repository and checks out the working branch: made from the base, or the session's own.
 pub(crate) async fn clone(config: &Config, request: &CloneRequest) -> Step<Cloned> {
-    route(config, &request.remote_url)?;
+    offer(config, &request.remote_url)?;
     let repository = config.repository();
     // A clone that was cut short: nobody has worked in it yet.
     clear(&repository)?;
     let target = repository.to_string_lossy();
-    let outside = Git::anywhere(config, &config.workspace).remote();
     let url = request.remote_url.as_str();
+    let outside = Git::anywhere(config, &config.workspace).set(route(config, url)?).remote();
     outside.run(&["clone", "--no-checkout", "--quiet", "--", url, &target]).await?;
     let git = Git::new(config);
     let base = format!("refs/remotes/origin/{}", request.base);
@@ -45,7 +48,7 @@ pub(crate) async fn clone(config: &Config, request: &CloneRequest) -> Step<Clone
 /// Makes a restored repository ready: the gateway's route, and the working branch, which a fork does not
 /// have yet. Nothing of the working tree changes.
 pub(crate) async fn resume(config: &Config, query: &RestoreQuery) -> Step<Restored> {
-    route(config, &query.remote_url)?;
+    offer(config, &query.remote_url)?;
     let git = Git::new(config);
     let branch = format!("refs/heads/{}", query.branch);
     let git_head = git.head().await?;

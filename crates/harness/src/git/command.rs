@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::settings::{SAFE, own_config};
+use super::settings::SAFE;
 use crate::{
     config::Config,
     failure::{Failure, Step},
@@ -134,7 +134,7 @@ impl<'a> Git<'a> {
             .env("PATH", Config::search_path())
             .env("HOME", &self.config.home)
             .env("LANG", "C.UTF-8")
-            .env("GIT_CONFIG_GLOBAL", own_config(self.config))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_ATTR_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")

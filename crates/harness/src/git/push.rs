@@ -1,4 +1,4 @@
-use super::{Git, NO_COMMIT};
+use super::{Git, NO_COMMIT, settings::route};
 use crate::{
     config::Config,
     failure::{Failure, Step},
@@ -31,7 +31,8 @@ pub(crate) async fn push(config: &Config, request: &PushRequest) -> Step<PushRep
         "origin",
         &to,
     ];
-    Git::new(config).remote().run(&push).await?;
+    let url = git.run(&["config", "--get", "remote.origin.url"]).await?;
+    Git::new(config).set(route(config, &url)?).remote().run(&push).await?;
     // The oldest comes first; the rest is not read.
     let subjects = Git::new(config).at_most(64 * 1024);
     let said = subjects.attempt(&["log", "--reverse", "--format=%s", &range]).await?;

@@ -12,7 +12,8 @@ const DEFAULTS: &str = "[user]\n\tname = Paddock agent\n\temail = agent@paddock.
 
 /// Settings that a repository's own must not replace: nothing of its configuration starts with a step,
 /// and nothing of it changes what a step answers.
-pub(super) const SAFE: [&str; 20] = [
+pub(super) const SAFE: [&str; 21] = [
+    "safe.directory=*",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.sshCommand=false",
@@ -36,50 +37,66 @@ pub(super) const SAFE: [&str; 20] = [
     "color.ui=false",
 ];
 
-/// The agent's own git configuration, which it may change.
+/// The agent's own git configuration, which it may change: no step reads it.
 pub(crate) fn agents_config(config: &Config) -> PathBuf {
     config.home.join(".gitconfig")
 }
 
-/// The configuration of the harness's own steps, which does not follow the agent's changes.
-pub(super) fn own_config(config: &Config) -> PathBuf {
-    config.own().join("gitconfig")
-}
-
-/// Writes both configurations, where they are not there yet.
+/// Writes the agent's configuration, where it is not there yet.
 pub(crate) fn configure(config: &Config) -> Step<()> {
-    for path in [agents_config(config), own_config(config)] {
-        if !path.exists() {
-            std::fs::write(path, DEFAULTS)?;
-        }
+    let path = agents_config(config);
+    if !path.exists() {
+        std::fs::write(path, DEFAULTS)?;
     }
     Ok(())
 }
 
-/// Lets git, the agent's too, reach `remote_url` through the gateway's route. The address itself stays in
-/// the repository as people know it.
-pub(super) fn route(config: &Config, remote_url: &str) -> Step<()> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:[]%".contains(&byte);
-    let address = remote_url
-        .strip_prefix("https://")
-        .or_else(|| remote_url.strip_prefix("http://"))
-        .filter(|address| address.bytes().all(plain));
-    let mut parts = address.unwrap_or_default().trim_end_matches('/').splitn(2, '/');
-    let (Some(host), Some(path)) = (parts.next(), parts.next()) else {
-        return Err(Failure::other("the remote's address is not an http address of a repository"));
-    };
-    let mut names = path.rsplit('/');
-    let (Some(name), Some(owner)) = (names.next(), names.next()) else {
-        return Err(Failure::other("the remote's address does not end in owner/name.git"));
-    };
-    let host = host.split(':').next().unwrap_or_default();
+/// Lets the agent's git reach `remote_url` through the gateway's route. The address itself stays in the
+/// repository as people know it.
+pub(super) fn offer(config: &Config, remote_url: &str) -> Step<()> {
+    let address = Address::of(remote_url)?;
+    let Address { host, path, .. } = address;
     let routed = format!(
-        "{DEFAULTS}[url \"http://{}/git/{owner}/{name}\"]\n\tinsteadOf = {remote_url}\n\
-         \tinsteadOf = git@{host}:{path}\n\tinsteadOf = ssh://git@{host}/{path}\n",
-        config.proxy
+        "{DEFAULTS}[url \"{}\"]\n\tinsteadOf = {remote_url}\n\tinsteadOf = git@{host}:{path}\n\
+         \tinsteadOf = ssh://git@{host}/{path}\n",
+        address.route(config)
     );
-    for file in [agents_config(config), own_config(config)] {
-        std::fs::write(file, &routed)?;
-    }
+    std::fs::write(agents_config(config), routed)?;
     Ok(())
+}
+
+/// The setting by which a step takes the same way, whatever became of the agent's configuration.
+pub(super) fn route(config: &Config, remote_url: &str) -> Step<String> {
+    let route = Address::of(remote_url)?.route(config);
+    Ok(format!("url.{route}.insteadOf={remote_url}"))
+}
+
+/// A repository's address as people know it.
+struct Address<'a> {
+    host: &'a str,
+    path: &'a str,
+    owner: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn of(remote_url: &'a str) -> Step<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:[]%".contains(&byte);
+        let address =
+            remote_url.strip_prefix("https://").or_else(|| remote_url.strip_prefix("http://"));
+        let address = address.filter(|address| address.bytes().all(plain)).unwrap_or_default();
+        let parts = address.split_once('/').and_then(|(host, path)| {
+            let mut names = path.rsplit('/');
+            let (name, owner) = (names.next()?, names.next()?);
+            let host = host.split(':').next()?;
+            Some(Self { host, path, owner, name })
+        });
+        parts.filter(|address| !address.name.is_empty() && !address.owner.is_empty()).ok_or_else(
+            || Failure::other("the remote's address is not http(s) and owner/name.git at its end"),
+        )
+    }
+
+    fn route(&self, config: &Config) -> String {
+        format!("http://{}/git/{}/{}", config.proxy, self.owner, self.name)
+    }
 }

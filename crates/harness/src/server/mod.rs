@@ -55,7 +55,6 @@ pub(crate) struct Harness {
 /// Serves until SIGTERM, held while the sidecar may still want a snapshot.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    std::fs::create_dir_all(config.own())?;
     git::configure(&config).map_err(|failure| anyhow::anyhow!("{failure}"))?;
     let proxy = TcpListener::bind(config.proxy).await?;
     let listener = listen(&config.socket)?;

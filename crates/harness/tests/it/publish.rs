@@ -83,6 +83,12 @@ async fn what_killed_and_odd_commands_leave_behind_does_not_stop_a_commit() {
     // A repository in the repository, without a commit: git refuses to add it.
     git_in(&repository, &["init", "--quiet", "fixture"]);
     fs::write(repository.join("new.txt"), "new\n").unwrap();
+    // A home that was tidied up.
+    for name in [".gitconfig", ".local", ".cache"] {
+        let path = sandbox.home().join(name);
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_dir_all(&path);
+    }
     assert!(commit(&harness).await.committed);
     assert_eq!(push(&harness).await.unwrap().pushed.unwrap().commits, 1);
     let files = output_of(&sandbox.forge.widget(), &["ls-tree", "--name-only", BRANCH]);
