@@ -19,8 +19,6 @@ async fn an_issue_becomes_a_pull_request_and_a_second_prompt_changes_the_same_br
     let number = ended["pull_request"]["number"].as_u64().context("no pull request")?;
     let branch = ended["branch"].as_str().context("no branch")?.to_owned();
     let first = git(&paddock.bare_repository(), &["rev-parse", &branch])?;
-    let log = git(&paddock.bare_repository(), &["log", "--format=%an|%cn|%B", &branch])?;
-    ensure!(log.contains("Paddock-Run: "), "{log}");
     let pulls = paddock.pull_requests().await?;
     ensure!(pulls.len() == 1 && pulls[0]["number"] == number, "{pulls:?}");
     ensure!(pulls[0]["body"].as_str().is_some_and(|body| body.contains("Closes #1")), "{pulls:?}");
@@ -51,6 +49,9 @@ async fn an_issue_becomes_a_pull_request_and_a_second_prompt_changes_the_same_br
     ensure!(ended["pull_request"]["number"].as_u64() == Some(number), "{ended:#}");
     let second = git(&paddock.bare_repository(), &["rev-parse", &branch])?;
     ensure!(first != second, "the second prompt changed nothing");
+    // What the agent left uncommitted was committed for it, by name and with the run's page.
+    let log = git(&paddock.bare_repository(), &["log", "--format=%an|%cn|%B", &branch])?;
+    ensure!(log.contains("Paddock-Run: "), "{log}");
     git(&paddock.bare_repository(), &["merge-base", "--is-ancestor", first.trim(), second.trim()])?;
     ensure!(paddock.pull_requests().await?.len() == 1, "a second pull request");
     paddock.down().await

@@ -16,7 +16,8 @@ fn waiting(run: &Value) -> anyhow::Result<String> {
 async fn a_permission_waits_for_its_answer_and_the_agent_goes_on() -> anyhow::Result<()> {
     let mut paddock = Installation::start().await?;
     let session = paddock.session("Ask first").await?;
-    let run = paddock.run(&session, "ask-permission").await?;
+    let body = json!({ "prompt": "[scenario: ask-permission] Go.", "profile": "careful" });
+    let run = paddock.run_with(&session, body).await?;
     let asks = paddock.wait_state(&run, "awaiting_input").await?;
     let input = waiting(&asks)?;
     let wrong = json!({ "answers": [["yes"]] });

@@ -19,6 +19,14 @@ pub(crate) const REPO: &str = "octo-demo/greeter";
 /// How long anything may take before a test gives up and shows the logs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Profiles for runs that are to ask, and that are to be too large.
+const PROFILES: &str = "
+[profiles.careful]
+permission = { '*' = 'allow', external_directory = 'ask' }
+[profiles.huge]
+memory_mib = 4000000
+";
+
 /// A running installation with its data directory; both go when it is dropped.
 pub(crate) struct Installation {
     pub(crate) dir: tempfile::TempDir,
@@ -60,8 +68,12 @@ impl Installation {
         // Other uids pass through: PostgreSQL's and the sandboxes'.
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711))?;
+        let config = dir.path().join("paddock.toml");
+        std::fs::write(&config, PROFILES)?;
+        let config = config.to_string_lossy().into_owned();
         let environment = environment
             .iter()
+            .chain([&("PADDOCK_CONFIG", config.as_str())])
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let http =
@@ -169,6 +181,7 @@ impl Installation {
     /// A command that must be accepted; a server that is away is waited for, with the same key.
     pub(crate) async fn post(&self, path: &str, body: Value) -> anyhow::Result<Value> {
         let key = uuid::Uuid::new_v4().to_string();
+        let nothing = json!({});
         let until = Instant::now() + PATIENCE;
         loop {
             let answer = self
@@ -176,11 +189,20 @@ impl Installation {
                 .post(format!("{}/api/v1/{path}", self.url))
                 .bearer_auth(self.token.trim())
                 .header("idempotency-key", &key)
-                .json(&body)
+                .json(if body.is_null() { &nothing } else { &body })
                 .send()
                 .await;
             match answer {
-                Ok(answer) if answer.status().is_success() => return Ok(answer.json().await?),
+                Ok(answer) if answer.status().is_success() => {
+                    let done: Value = answer.json().await?;
+                    if let (Some(stream), Some(version)) =
+                        (done["stream"].as_str(), done["version"].as_u64())
+                    {
+                        // What is read from here on includes it.
+                        self.get(&format!("runs?limit=1&at_least={stream}@{version}")).await?;
+                    }
+                    return Ok(done);
+                }
                 Ok(answer) if answer.status().as_u16() < 500 || Instant::now() > until => {
                     bail!("POST {path}: {} {}", answer.status(), answer.text().await?)
                 }

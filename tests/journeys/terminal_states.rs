@@ -125,7 +125,7 @@ async fn a_permission_that_nobody_answers_is_refused_after_its_time() -> anyhow:
     let mut paddock = Installation::start().await?;
     let session = paddock.session("Nobody there").await?;
     let body = json!({
-        "prompt": "[scenario: ask-permission] Please go on.", "input_timeout_seconds": 2,
+        "prompt": "[scenario: ask-permission] Go.", "profile": "careful", "input_timeout_seconds": 2,
     });
     let run = paddock.run_with(&session, body).await?;
     paddock.wait_end(&run).await?;

@@ -1,6 +1,7 @@
 //! Several runs on one machine.
 
 use anyhow::ensure;
+use serde_json::json;
 
 use crate::support::Installation;
 
@@ -33,10 +34,10 @@ async fn four_runs_work_at_once_and_the_fifth_waits_with_its_reason() -> anyhow:
 
 #[tokio::test]
 async fn with_too_little_memory_a_run_waits_and_says_so() -> anyhow::Result<()> {
-    let mut paddock =
-        Installation::start_with(&[("PADDOCK_MEMORY_RESERVE_MIB", "1000000000")]).await?;
+    let mut paddock = Installation::start().await?;
     let session = paddock.session("No room").await?;
-    let run = paddock.run(&session, "leftovers").await?;
+    let body = json!({ "prompt": "[scenario: leftovers] Go.", "profile": "huge" });
+    let run = paddock.run_with(&session, body).await?;
     paddock
         .wait(&run, "waiting for memory", |run| {
             run["state"] == "queued"

@@ -32,7 +32,8 @@ pub struct Profile {
     pub max_retries: u32,
     /// Whether a run may start although its fence or a limit cannot be enforced.
     pub unenforced: bool,
-    /// What the agent may do without asking: OpenCode's own permission configuration.
+    /// What the agent may do without asking: OpenCode's own permission configuration. All of it unless
+    /// told otherwise: the sandbox is the fence, not the agent's manners.
     pub permission: Value,
 }
 
@@ -48,7 +49,7 @@ impl Default for Profile {
             link_timeout_seconds: 30 * 60,
             max_retries: 2,
             unenforced: false,
-            permission: json!({ "*": "allow", "external_directory": "ask" }),
+            permission: json!({ "*": "allow" }),
         }
     }
 }

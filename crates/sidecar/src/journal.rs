@@ -16,6 +16,7 @@ pub(crate) struct Journal {
 }
 
 /// What is noted.
+#[expect(clippy::struct_excessive_bools, reason = "a list of steps done, not a state machine")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Notes {
@@ -31,6 +32,8 @@ pub(crate) struct Notes {
     pub(crate) usage_before: Usage,
     /// The newest prompt, and the message that stands for it where its turn was cut short before.
     pub(crate) prompt: Option<(MessageId, MessageId)>,
+    /// Whether the newest prompt was in the restored state already: its turn may have been cut short.
+    pub(crate) restored_prompt: bool,
     /// Whether the newest prompt's end was reported.
     pub(crate) turn_reported: bool,
     /// Whether the turn was interrupted.

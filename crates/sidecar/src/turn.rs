@@ -49,7 +49,7 @@ pub(crate) fn turn(
         .filter(|message| {
             message.role == "assistant" && message.parent_id.as_ref() == Some(&prompt.0)
         })
-        .last();
+        .next_back();
     let Some(newest) = newest else {
         return if interrupted { Turn::Ended } else { Turn::UnderWay };
     };

@@ -64,6 +64,7 @@ impl Work {
         }
         self.journal.note(|notes| {
             notes.prompt = Some((message.clone(), message.clone()));
+            notes.restored_prompt = known;
             notes.turn_reported = false;
             notes.interrupted = false;
         })?;
@@ -80,7 +81,10 @@ impl Work {
         let message = MessageId::new(chrono::Utc::now(), Uuid::from_bytes(entropy));
         self.agent.prompt(session, &message, CONTINUE).await?;
         self.cut_since = None;
-        self.journal.note(|notes| notes.prompt = Some((prompt, message)))?;
+        self.journal.note(|notes| {
+            notes.prompt = Some((prompt, message));
+            notes.restored_prompt = false;
+        })?;
         Ok(())
     }
 

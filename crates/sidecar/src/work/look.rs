@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    ids::InputId,
+    ids::{InputId, MessageId},
     run::{InputKind, SnapshotCause, Usage},
 };
 use link::Fact;
@@ -61,15 +61,16 @@ impl Work {
             Turn::UnderWay => self.snapshot_if_due().await,
             Turn::CutShort => {
                 let since = *self.cut_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > CUT { self.continue_turn(session).await } else { Ok(()) }
+                if since.elapsed() < CUT {
+                    Ok(())
+                } else if self.journal.notes.restored_prompt {
+                    self.continue_turn(session).await
+                } else {
+                    // The agent stopped by itself: what it asked for was refused.
+                    self.end_of_turn(session, prompt).await
+                }
             }
-            Turn::Ended => {
-                self.report_usage(session).await?;
-                self.snapshot(SnapshotCause::Turn).await?;
-                self.keep_changes().await?;
-                self.say(Fact::TurnEnded { message: prompt })?;
-                self.turn_is_reported()
-            }
+            Turn::Ended => self.end_of_turn(session, prompt).await,
             Turn::Failed { failure, words } => {
                 let _ = self.agent.abort(session).await;
                 self.report_usage(session).await?;
@@ -77,6 +78,14 @@ impl Work {
                 self.turn_is_reported()
             }
         }
+    }
+
+    async fn end_of_turn(&mut self, session: &str, prompt: MessageId) -> Result<(), SidecarError> {
+        self.report_usage(session).await?;
+        self.snapshot(SnapshotCause::Turn).await?;
+        self.keep_changes().await?;
+        self.say(Fact::TurnEnded { message: prompt })?;
+        self.turn_is_reported()
     }
 
     fn turn_is_reported(&mut self) -> Result<(), SidecarError> {
