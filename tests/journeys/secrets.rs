@@ -120,7 +120,7 @@ async fn no_credential_is_kept_anywhere_and_none_enters_the_sandbox() -> anyhow:
     let output = serde_json::to_vec(&paddock.output(&run).await?)?;
     let dumped = dump(&paddock.data())?;
     ensure!(holds(&dumped, &control), "the control canary is not in the dump: the search is blind");
-    ensure!(holds(&output, "root:x:0"), "the agent did not look");
+    ensure!(holds(&output, "agent:x:1000"), "the agent did not look");
 
     let mut kept = sandbox;
     kept.push(("the dump of PostgreSQL".to_owned(), dumped));
