@@ -12,7 +12,7 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-use super::client::Client;
+use super::{client::Client, shims::Shims};
 use crate::{
     config::Config,
     failure::{Failure, Step},
@@ -46,10 +46,11 @@ pub(super) struct Launched {
 /// Starts OpenCode with a new password, in a process group of its own.
 pub(super) fn launch(config: &Config, settings: &Value) -> Step<Launched> {
     prepare_home(&config.home)?;
+    let shims = Shims::make(config)?;
     let password = random_password()?;
     let port = free_port()?;
     let client = Client::new(config, port, &password)?;
-    let mut child = command(config, settings, &password, port)
+    let mut child = command(config, settings, &shims, &password, port)
         .spawn()
         .map_err(|error| Failure::agent(format!("{}: {error}", config.opencode.display())))?;
     let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -61,14 +62,15 @@ pub(super) fn launch(config: &Config, settings: &Value) -> Step<Launched> {
     Ok(Launched { child, pid, client, words })
 }
 
-fn command(config: &Config, settings: &Value, password: &str, port: u16) -> Command {
+fn command(config: &Config, settings: &Value, shims: &Shims, password: &str, port: u16) -> Command {
     let home = &config.home;
     let mut command = Command::new(&config.opencode);
     command
         .args(["serve", "--hostname", "127.0.0.1", "--port", &port.to_string()])
         .current_dir(config.repository())
         .env_clear()
-        .env("PATH", Config::search_path())
+        .env("PATH", &shims.search_path)
+        .env("SHELL", &shims.shell)
         .env("HOME", home)
         .env("USER", "agent")
         .env("LANG", "C.UTF-8")

@@ -3,6 +3,7 @@
 mod client;
 mod launch;
 pub(crate) mod proxy;
+mod shims;
 
 use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
-use crate::support::{Sandbox, children, environment, is_alive, pids, wait_for};
+use crate::support::{Sandbox, children, environment, git_in, is_alive, pids, program, wait_for};
 
 #[tokio::test]
 async fn a_turn_runs_behind_the_proxy_and_its_events_come_as_they_happen() {
@@ -21,6 +21,15 @@ async fn a_turn_runs_behind_the_proxy_and_its_events_come_as_they_happen() {
     let agent = children(children(harness.child.id())[0]);
     assert_eq!(harness.start().await.unwrap(), started);
     assert_eq!(children(children(harness.child.id())[0]), agent);
+
+    let hook = sandbox.dir.path().join("hook");
+    program(&hook, "env >> hook.txt; exec cat");
+    git_in(&sandbox.repository(), &["config", "filter.seen.clean", hook.to_str().unwrap()]);
+    fs::write(sandbox.repository().join(".gitattributes"), "*.sh filter=seen\n").unwrap();
+    fs::write(sandbox.repository().join("src/lib.sh"), "echo changed\n").unwrap();
+    // The agent's own git runs what the repository says.
+    harness.agent(Method::GET, "file/status", &Value::Null).await;
+    harness.agent(Method::GET, "vcs/status", &Value::Null).await;
 
     let session = harness.session().await;
     let events = harness.http.get("http://harness/v1/agent/http/event").send().await.unwrap();
@@ -43,12 +52,16 @@ async fn a_turn_runs_behind_the_proxy_and_its_events_come_as_they_happen() {
     assert_eq!(fs::read_to_string(sandbox.repository().join("answer.txt")).unwrap(), "42\n");
     assert!(harness.messages(&session).await.to_string().contains("All done."));
 
-    // A clean environment, in the agent and in what it starts.
-    let inside = fs::read_to_string(sandbox.repository().join("environment.txt")).unwrap();
-    for text in [inside, environment(agent[0])] {
+    // A clean environment, in the agent and in what it starts. Its password goes no further than itself.
+    let read = |name: &str| fs::read_to_string(sandbox.repository().join(name)).unwrap();
+    let (shell, hook, agents) = (read("environment.txt"), read("hook.txt"), environment(agent[0]));
+    for text in [&shell, &hook, &agents] {
         assert!(text.contains("HTTPS_PROXY=http://127.0.0.1:") && text.contains("NO_PROXY="));
         assert!(!text.contains("canary-of-the-callers-environment"));
     }
+    let has_password =
+        [&shell, &hook, &agents].map(|text| text.contains("OPENCODE_SERVER_PASSWORD="));
+    assert_eq!(has_password, [false, false, true]);
     harness.end().await;
     assert!(!is_alive(agent[0]));
 }
