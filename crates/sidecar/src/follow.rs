@@ -212,6 +212,8 @@ fn pieces(part: &str, field: &str, text: &str, from: usize, items: &mut Vec<Item
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use link::Fold;
     use proptest::prelude::*;
     use serde_json::json;
@@ -268,7 +270,7 @@ mod tests {
         let mut bytes = 0;
         let mut text = String::new();
         for line in 0..500 {
-            text.push_str(&format!("line {line} é\n"));
+            writeln!(text, "line {line} é").unwrap();
             for item in sent.advance(&listed(&text, None, "t")) {
                 if let Item::Text { text, .. } = item {
                     bytes += text.len();

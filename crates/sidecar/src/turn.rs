@@ -45,11 +45,9 @@ pub(crate) fn turn(
     if !typed().any(|message| message.id == prompt.0) {
         return Turn::UnderWay;
     }
-    let newest = typed()
-        .filter(|message| {
-            message.role == "assistant" && message.parent_id.as_ref() == Some(&prompt.0)
-        })
-        .next_back();
+    let newest = typed().rfind(|message| {
+        message.role == "assistant" && message.parent_id.as_ref() == Some(&prompt.0)
+    });
     let Some(newest) = newest else {
         return if interrupted { Turn::Ended } else { Turn::UnderWay };
     };
@@ -94,12 +92,12 @@ mod tests {
             .collect()
     }
 
-    fn assistant(more: Value) -> Option<Value> {
+    fn assistant(more: &Value) -> Value {
         let mut info = json!({
             "id": "msg_2", "role": "assistant", "parentID": "msg_1", "time": { "created": 2.0 },
         });
         info.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        Some(info)
+        info
     }
 
     fn stands(more: Option<Value>, status: Option<&SessionStatus>, interrupted: bool) -> Turn {
@@ -109,7 +107,7 @@ mod tests {
     #[test]
     fn a_turn_ends_with_a_completed_answer_and_an_idle_session() {
         let done =
-            || assistant(json!({ "finish": "stop", "time": { "created": 2.0, "completed": 3.0 } }));
+            || Some(assistant(&json!({ "finish": "stop", "time": { "created": 2.0, "completed": 3.0 } })));
         assert_eq!(stands(done(), None, false), Turn::Ended);
         assert_eq!(stands(done(), Some(&SessionStatus::Busy), false), Turn::UnderWay);
         assert_eq!(stands(None, None, false), Turn::UnderWay);
@@ -117,11 +115,11 @@ mod tests {
 
     #[test]
     fn an_interrupted_turn_ends_and_a_cut_one_is_told_apart() {
-        let open = || assistant(json!({}));
+        let open = || Some(assistant(&json!({})));
         assert_eq!(stands(open(), None, true), Turn::Ended);
         assert_eq!(stands(open(), None, false), Turn::CutShort);
         let aborted =
-            || assistant(json!({ "error": { "name": "MessageAbortedError", "data": {} } }));
+            || Some(assistant(&json!({ "error": { "name": "MessageAbortedError", "data": {} } })));
         assert_eq!(stands(aborted(), None, true), Turn::Ended);
     }
 
@@ -132,7 +130,7 @@ mod tests {
         let failed = Turn::Failed { failure: Failure::Model, words: "down".into() };
         assert_eq!(stands(None, Some(&retry(5.0)), false), failed);
         let error =
-            assistant(json!({ "error": { "name": "APIError", "data": { "message": "down" } } }));
+            Some(assistant(&json!({ "error": { "name": "APIError", "data": { "message": "down" } } })));
         assert_eq!(stands(error, None, false), failed);
     }
 }

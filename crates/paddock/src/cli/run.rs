@@ -167,7 +167,7 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> anyhow::Result<ExitCode> {
         Verb::Cancel { run } => command(&client, json, &run, "cancel", None).await?,
         Verb::Publish { run } => command(&client, json, &run, "publish", None).await?,
         Verb::Answer { run, input, reply, message, answer } => {
-            let body = answer_body(reply, message, answer)?;
+            let body = answer_body(reply, message.as_deref(), answer)?;
             command(&client, json, &run, &format!("inputs/{input}"), Some(&body)).await?;
         }
         Verb::Changes { run } => {
@@ -220,7 +220,7 @@ fn read_prompt(prompt: String) -> anyhow::Result<String> {
 
 fn answer_body(
     reply: Option<Reply>,
-    message: Option<String>,
+    message: Option<&str>,
     answer: Vec<String>,
 ) -> Result<Value, CliError> {
     match reply {

@@ -26,9 +26,9 @@ const ISSUE: u64 = 1;
 
 /// Where the demo's parts are.
 pub(crate) struct Announced {
-    pub(crate) forge_url: Url,
-    pub(crate) forge_api_url: Url,
-    pub(crate) model_url: Url,
+    pub(crate) forge: Url,
+    pub(crate) forge_api: Url,
+    pub(crate) model: Url,
 }
 
 /// How to start the forge.
@@ -76,7 +76,7 @@ pub(crate) async fn announced(layout: &Layout) -> anyhow::Result<Announced> {
     }
     let forge: Forge = read(layout.join("demo/forge.json")).await?;
     let model: Model = read(layout.join("demo/model.json")).await?;
-    Ok(Announced { forge_url: forge.url, forge_api_url: forge.api_url, model_url: model.url })
+    Ok(Announced { forge: forge.url, forge_api: forge.api_url, model: model.url })
 }
 
 async fn read<T: serde::de::DeserializeOwned>(path: PathBuf) -> anyhow::Result<T> {

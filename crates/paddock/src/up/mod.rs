@@ -83,7 +83,7 @@ pub(crate) async fn up(args: UpArgs, json: bool) -> anyhow::Result<ExitCode> {
     }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut stack = Stack::new(layout, args.clone(), json)?;
+    let mut stack = Stack::new(layout, args.clone(), json);
     let result = tokio::select! {
         result = drive(&mut stack, &args, json) => result,
         _ = interrupt.recv() => Ok(ExitCode::SUCCESS),

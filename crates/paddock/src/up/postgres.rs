@@ -68,7 +68,7 @@ impl Postgres {
     /// Waits until it answers, and makes the two roles and the database.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         let url = self.url("postgres", "postgres");
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         let mut connection = loop {
             match PgConnection::connect(url.expose()).await {
                 Ok(connection) => break connection,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long the control plane has to become ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// Everything that `up` started.
 pub(crate) struct Stack {
@@ -40,9 +40,9 @@ struct Outside {
 
 impl Stack {
     /// Nothing runs yet.
-    pub(crate) fn new(layout: Layout, args: UpArgs, json: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(layout: Layout, args: UpArgs, json: bool) -> Self {
         let records = Records::load(layout.join("up.json"));
-        Ok(Self { layout, records, args, json, running: vec![] })
+        Self { layout, records, args, json, running: vec![] }
     }
 
     /// Starts everything, or takes it over, and says where it is.
@@ -100,13 +100,13 @@ impl Stack {
         let announced = demo::announced(&self.layout).await?;
         Ok(Outside {
             settings: Settings {
-                github_url: Some(announced.forge_url),
-                github_api_url: Some(announced.forge_api_url),
+                github_url: Some(announced.forge),
+                github_api_url: Some(announced.forge_api),
                 github_token_file: Some(self.layout.secret("forge")?),
                 model: Some("paddock/scripted".to_owned()),
                 ..settings_of(&self.args)
             },
-            model_url: Some(announced.model_url),
+            model_url: Some(announced.model),
             model_key_file: Some(self.layout.secret("model")?),
         })
     }

@@ -15,7 +15,7 @@ use super::{HARNESS_SILENCE, Work};
 use crate::{SidecarError, fence, job::agent_config, opencode::Session};
 
 /// How long the sandbox has to begin.
-const HARNESS_START: Duration = Duration::from_secs(60);
+const HARNESS_START: Duration = Duration::from_mins(1);
 
 /// What a failure of the workload is, for the run.
 pub(super) fn fact_of(error: &SidecarError) -> Fact {
