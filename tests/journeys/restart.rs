@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use anyhow::ensure;
 
-use crate::support::{Installation, signal};
+use crate::support::{Installation, opencode_pid, signal};
 
 /// Every line of `line 1` … `line 20000` once and in order, in what the assistant said.
 fn numbered_lines(items: &[link::Item]) -> anyhow::Result<usize> {
@@ -32,13 +31,6 @@ fn numbered_lines(items: &[link::Item]) -> anyhow::Result<usize> {
     Ok(next - 1)
 }
 
-fn sidecar_pid(paddock: &Installation, run: &str) -> anyhow::Result<u32> {
-    let path = paddock.data().join("runs").join(run).join("1/processes.json");
-    let records: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
-    let pid = records["sidecar"]["pid"].as_u64().with_context(|| format!("{records}"))?;
-    Ok(u32::try_from(pid)?)
-}
-
 #[tokio::test]
 async fn twenty_thousand_lines_survive_six_kills_of_serve_and_sidecar() -> anyhow::Result<()> {
     let mut paddock = Installation::start().await?;
@@ -50,7 +42,7 @@ async fn twenty_thousand_lines_survive_six_kills_of_serve_and_sidecar() -> anyho
         if round % 2 == 0 {
             paddock.kill_part("serve")?;
         } else {
-            signal(sidecar_pid(&paddock, &run)?, "KILL")?;
+            signal(paddock.sidecar_pid(&run)?, "KILL")?;
         }
     }
     paddock.wait_success(&run).await?;
@@ -98,7 +90,7 @@ async fn an_opencode_that_is_killed_is_retried_from_the_last_snapshot() -> anyho
     let session = paddock.session("Killed").await?;
     let run = paddock.run(&session, "slow").await?;
     paddock.wait_state(&run, "running").await?;
-    let inside = opencode_pid(&paddock, &run)?;
+    let inside = opencode_pid(&run)?;
     signal(inside, "KILL")?;
     paddock.wait_success(&run).await?;
     let events = paddock.events(&run).await?;
@@ -106,18 +98,4 @@ async fn an_opencode_that_is_killed_is_retried_from_the_last_snapshot() -> anyho
         ensure!(events.iter().any(|event| event == name), "no {name} in {events:?}");
     }
     paddock.down().await
-}
-
-/// OpenCode's pid as the machine sees it: the process whose home is that run's.
-fn opencode_pid(_paddock: &Installation, run: &str) -> anyhow::Result<u32> {
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let Ok(command) = std::fs::read(entry.path().join("cmdline")) else { continue };
-        let is_opencode = String::from_utf8_lossy(&command).contains("opencode\0serve");
-        let mounts = std::fs::read_to_string(entry.path().join("mountinfo")).unwrap_or_default();
-        if is_opencode && mounts.contains(run) {
-            return Ok(pid);
-        }
-    }
-    anyhow::bail!("no OpenCode of run {run} found")
 }

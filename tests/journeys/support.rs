@@ -318,18 +318,38 @@ impl Installation {
         status: u16,
         count: u32,
     ) -> anyhow::Result<()> {
+        self.fault(json!({
+            "method": method, "path_prefix": prefix, "count": count, "status": status,
+            "body": { "message": "the forge is down for maintenance" },
+        }))
+        .await
+    }
+
+    /// Lets the forge do the next request of that kind and answer it late.
+    pub(crate) async fn forge_delay(
+        &self,
+        method: &str,
+        prefix: &str,
+        delay_ms: u64,
+    ) -> anyhow::Result<()> {
+        let fault =
+            json!({ "method": method, "path_prefix": prefix, "count": 1, "delay_ms": delay_ms });
+        self.fault(fault).await
+    }
+
+    async fn fault(&self, fault: Value) -> anyhow::Result<()> {
         let token = std::fs::read_to_string(self.data().join("secrets/forge"))?;
-        self.http
-            .post(format!("{}/_test/faults", self.forge()?))
-            .bearer_auth(token.trim())
-            .json(&json!({
-                "method": method, "path_prefix": prefix, "count": count, "status": status,
-                "body": { "message": "the forge is down for maintenance" },
-            }))
-            .send()
-            .await?
-            .error_for_status()?;
+        let request = self.http.post(format!("{}/_test/faults", self.forge()?));
+        request.bearer_auth(token.trim()).json(&fault).send().await?.error_for_status()?;
         Ok(())
+    }
+
+    /// The sidecar's process in a run's first workload.
+    pub(crate) fn sidecar_pid(&self, run: &str) -> anyhow::Result<u32> {
+        let path = self.data().join("runs").join(run).join("1/processes.json");
+        let records: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+        let pid = records["sidecar"]["pid"].as_u64().with_context(|| format!("{records}"))?;
+        Ok(u32::try_from(pid)?)
     }
 
     /// The pull requests of the seeded repository.
@@ -370,9 +390,6 @@ impl Drop for Installation {
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
-        } else {
-            // `up` was killed: another one takes over what it left, and ends it.
-            eprintln!("note: an installation was dropped while `paddock up` did not run");
         }
     }
 }
@@ -428,4 +445,18 @@ pub(crate) fn git(dir: &Path, arguments: &[&str]) -> anyhow::Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// OpenCode's pid as the machine sees it: the process whose home is that run's.
+pub(crate) fn opencode_pid(run: &str) -> anyhow::Result<u32> {
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(command) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        let is_opencode = String::from_utf8_lossy(&command).contains("opencode\0serve");
+        let mounts = std::fs::read_to_string(entry.path().join("mountinfo")).unwrap_or_default();
+        if is_opencode && mounts.contains(run) {
+            return Ok(pid);
+        }
+    }
+    anyhow::bail!("no OpenCode of run {run} found")
 }

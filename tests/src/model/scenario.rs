@@ -75,6 +75,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("fork-bomb", include_str!("../../scenarios/fork-bomb.toml")),
     ("memory-bomb", include_str!("../../scenarios/memory-bomb.toml")),
     ("disk-full", include_str!("../../scenarios/disk-full.toml")),
+    ("big-bundle", include_str!("../../scenarios/big-bundle.toml")),
 ];
 
 /// The scenario for a prompt that names none and matches none.
