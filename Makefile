@@ -30,7 +30,7 @@ test: setup
 	scripts/test $(ARGS)
 
 soak: setup
-	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test --test kill $(ARGS)
+	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test -p paddock-tests --test kill $(ARGS) -- --nocapture
 
 bench: setup
 	QUICK=$(QUICK) scripts/bench

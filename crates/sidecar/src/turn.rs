@@ -106,8 +106,11 @@ mod tests {
 
     #[test]
     fn a_turn_ends_with_a_completed_answer_and_an_idle_session() {
-        let done =
-            || Some(assistant(&json!({ "finish": "stop", "time": { "created": 2.0, "completed": 3.0 } })));
+        let done = || {
+            Some(assistant(
+                &json!({ "finish": "stop", "time": { "created": 2.0, "completed": 3.0 } }),
+            ))
+        };
         assert_eq!(stands(done(), None, false), Turn::Ended);
         assert_eq!(stands(done(), Some(&SessionStatus::Busy), false), Turn::UnderWay);
         assert_eq!(stands(None, None, false), Turn::UnderWay);
@@ -129,8 +132,9 @@ mod tests {
         assert_eq!(stands(None, Some(&retry(2.0)), false), Turn::UnderWay);
         let failed = Turn::Failed { failure: Failure::Model, words: "down".into() };
         assert_eq!(stands(None, Some(&retry(5.0)), false), failed);
-        let error =
-            Some(assistant(&json!({ "error": { "name": "APIError", "data": { "message": "down" } } })));
+        let error = Some(assistant(
+            &json!({ "error": { "name": "APIError", "data": { "message": "down" } } }),
+        ));
         assert_eq!(stands(error, None, false), failed);
     }
 }
