@@ -1,0 +1,4 @@
+//! The scripted model under a real OpenCode, which `PADDOCK_OPENCODE` names.
+
+mod agent;
+mod scenarios;
