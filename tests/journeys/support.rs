@@ -23,6 +23,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const PROFILES: &str = "
 [profiles.careful]
 permission = { '*' = 'allow', external_directory = 'ask' }
+[profiles.small]
+memory_mib = 1024
+disk_mib = 512
+deadline_seconds = 90
+max_retries = 0
 [profiles.huge]
 memory_mib = 4000000
 ";

@@ -46,3 +46,33 @@ async fn with_too_little_memory_a_run_waits_and_says_so() -> anyhow::Result<()> 
         .await?;
     paddock.down().await
 }
+
+/// A bomb in one run, an ordinary second run beside it: only the first may suffer.
+async fn beside_a_bomb(scenario: &str) -> anyhow::Result<()> {
+    let mut paddock = Installation::start().await?;
+    let session = paddock.session("Bomb").await?;
+    let body = json!({ "prompt": format!("[scenario: {scenario}] Go."), "profile": "small" });
+    let bomb = paddock.run_with(&session, body).await?;
+    paddock.wait(&bomb, "begun", |run| run["state"] == "running").await?;
+    let session = paddock.session("Bystander").await?;
+    let bystander = paddock.run(&session, "leftovers").await?;
+    paddock.wait_success(&bystander).await?;
+    // However it ends, it ends: by itself, or within its deadline.
+    paddock.wait_end(&bomb).await?;
+    paddock.down().await
+}
+
+#[tokio::test]
+async fn a_fork_bomb_hurts_its_own_run_only() -> anyhow::Result<()> {
+    beside_a_bomb("fork-bomb").await
+}
+
+#[tokio::test]
+async fn a_memory_bomb_hurts_its_own_run_only() -> anyhow::Result<()> {
+    beside_a_bomb("memory-bomb").await
+}
+
+#[tokio::test]
+async fn a_full_disk_hurts_its_own_run_only() -> anyhow::Result<()> {
+    beside_a_bomb("disk-full").await
+}

@@ -31,8 +31,10 @@ const CONNECTIONS: u32 = 40;
 const MAX_BUNDLE: u64 = 8 * 1024 * 1024 * 1024;
 /// How often a run that changes something is snapshotted, in seconds.
 const SNAPSHOT_INTERVAL: u32 = 60;
-/// The first host uid for runs, when started as root.
-const UID_BASE: u32 = 610_000;
+/// The first host uid for runs of any installation, when started as root.
+const UID_BASE: u32 = 1_000_000;
+/// How many host uids an installation has for its runs.
+const UIDS: u32 = 60_000;
 
 /// Logs to standard error, at RUST_LOG's level or `info`.
 pub(crate) fn log_to_stderr() {
@@ -265,7 +267,14 @@ impl Parts {
             bundles_url: format!("http://{link}").parse()?,
             canary_addr: link.to_string(),
             gateway_sockets: config.data_dir.join("egress/runs"),
-            uid_base: UID_BASE,
+            uid_base: uid_base(&config.data_dir),
         })
     }
+}
+
+/// The first host uid for runs of the installation in `data_dir`: two installations on one machine must
+/// not share uids, because the kernel counts processes by them.
+fn uid_base(data_dir: &std::path::Path) -> u32 {
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(data_dir.as_os_str().as_encoded_bytes());
+    UID_BASE + (u32::from(digest[0]) << 8 | u32::from(digest[1])) % 1_000 * UIDS
 }
