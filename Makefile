@@ -30,7 +30,7 @@ test: setup
 	scripts/test $(ARGS)
 
 soak: setup
-	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test -p paddock-tests --test kill $(ARGS) -- --nocapture
+	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test -p paddock-tests --test journeys $(ARGS) -- --nocapture a_run_survives
 
 bench: setup
 	QUICK=$(QUICK) scripts/bench

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod issue_to_pull_request;
+mod kill;
 mod people;
 mod restart;
 mod resume;

@@ -1,6 +1,7 @@
 //! A `paddock up --demo --idle` of a test's own, and what tests do with it.
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use tokio::{
 /// The repository that the forge is seeded with.
 pub(crate) const REPO: &str = "octo-demo/greeter";
 /// How long anything may take before a test gives up and shows the logs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Profiles for runs that are to ask, and that are to be too large.
 const PROFILES: &str = "
@@ -71,7 +72,6 @@ impl Installation {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::Builder::new().prefix("paddock-journey-").tempdir()?;
         // Other uids pass through: PostgreSQL's and the sandboxes'.
-        use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711))?;
         let config = dir.path().join("paddock.toml");
         std::fs::write(&config, PROFILES)?;
@@ -108,7 +108,7 @@ impl Installation {
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await??;
         let Some(line) = line else { bail!("`paddock up` ended:\n{}", self.logs()) };
         let announced: Value = serde_json::from_str(&line)?;
-        self.url = announced["url"].as_str().context("no url")?.to_owned();
+        announced["url"].as_str().context("no url")?.clone_into(&mut self.url);
         self.token = std::fs::read_to_string(self.data().join("secrets/cli-token"))?;
         Ok(())
     }

@@ -59,16 +59,16 @@ impl Problem {
         }
     }
 
-    pub(crate) fn detail(self, detail: impl ToString) -> Self {
+    pub(crate) fn detail(self, detail: impl std::fmt::Display) -> Self {
         Self { detail: Some(detail.to_string()), ..self }
     }
 
     /// A field is wrong.
-    pub(crate) fn field(field: &str, detail: impl ToString) -> Self {
+    pub(crate) fn field(field: &str, detail: impl std::fmt::Display) -> Self {
         Self::invalid(StatusCode::UNPROCESSABLE_ENTITY, field, detail)
     }
 
-    pub(crate) fn invalid(status: StatusCode, field: &str, detail: impl ToString) -> Self {
+    pub(crate) fn invalid(status: StatusCode, field: &str, detail: impl std::fmt::Display) -> Self {
         let mut problem = Self::new(status, "invalid-request", "The request is not valid");
         problem.errors = vec![FieldError { field: field.to_owned(), detail: detail.to_string() }];
         problem

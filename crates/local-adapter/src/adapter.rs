@@ -223,10 +223,11 @@ impl Adapter {
         }
         let own = self.config.directory(desired.run, desired.generation);
         let uid = |dir: &std::path::Path| Some(fs::metadata(dir).ok()?.uid());
-        if let (Some(agent), Some(sidecar)) = (uid(&own.join("home")), uid(&own.join("sidecar"))) {
-            if agent != 0 && sidecar != 0 {
-                return Ok(Some((agent, sidecar)));
-            }
+        if let (Some(agent), Some(sidecar)) = (uid(&own.join("home")), uid(&own.join("sidecar")))
+            && agent != 0
+            && sidecar != 0
+        {
+            return Ok(Some((agent, sidecar)));
         }
         let found = directories(&self.config.data_dir.join("runs"));
         let taken: HashSet<u32> =

@@ -119,7 +119,8 @@ mod tests {
         let again = Action::RestartSidecar(keep.clone());
         assert_eq!(plan(std::slice::from_ref(&keep), &[seen(1, true, false)]), [again]);
         let lost = Action::ReportLost(keep.clone());
-        assert_eq!(plan(std::slice::from_ref(&keep), &[seen(1, false, true)]), [lost.clone()]);
+        let seen_dead = plan(std::slice::from_ref(&keep), &[seen(1, false, true)]);
+        assert_eq!(seen_dead, std::slice::from_ref(&lost));
         assert_eq!(plan(&[keep], &[]), [lost]);
     }
 

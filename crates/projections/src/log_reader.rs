@@ -43,12 +43,12 @@ pub(crate) async fn after(
     rows.into_iter()
         .map(|row| {
             let position = row.position;
-            decode(row).map_err(|bad| ViewError::poison(position, bad))
+            decode(&row).map_err(|bad| ViewError::poison(position, bad))
         })
         .collect()
 }
 
-fn decode(row: Row) -> Result<Positioned, BadRow> {
+fn decode(row: &Row) -> Result<Positioned, BadRow> {
     let stream: StreamId = row.stream.parse()?;
     let event = codec::decode(stream.kind, &row.name, row.schema.unsigned_abs(), &row.body)?;
     Ok(Positioned {

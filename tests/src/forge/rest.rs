@@ -301,7 +301,7 @@ pub(super) async fn pulls(
     paged(&forge, &format!("/repos/{repo}/pulls"), &query, items)
 }
 
-async fn find(forge: &Forge, owner: &str, name: &str, number: u64) -> Option<(PathBuf, Pull)> {
+fn find(forge: &Forge, owner: &str, name: &str, number: u64) -> Option<(PathBuf, Pull)> {
     let repo = format!("{owner}/{name}");
     let dir = forge.repository(owner, name)?;
     let kept = forge.kept();
@@ -317,7 +317,7 @@ pub(super) async fn pull(
     if let Err(refused) = opened(&forge, &headers, &owner, &name) {
         return *refused;
     }
-    match find(&forge, &owner, &name, number).await {
+    match find(&forge, &owner, &name, number) {
         Some((dir, pull)) => answer(StatusCode::OK, whole(&forge, &dir, &pull).await),
         None => refusal(StatusCode::NOT_FOUND, "Not Found"),
     }
@@ -359,7 +359,7 @@ pub(super) async fn page(
     State(forge): Shared,
     Path((owner, name, number)): Path<(String, String, u64)>,
 ) -> Response {
-    match find(&forge, &owner, &name, number).await {
+    match find(&forge, &owner, &name, number) {
         Some((dir, pull)) => Html(page_of(&dir, &pull).await).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }

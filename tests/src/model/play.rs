@@ -25,8 +25,8 @@ pub fn step_of(scenarios: &Scenarios, request: &Value) -> (Asked, Step) {
     let prompts = || messages.iter().enumerate().filter(|(_, message)| message["role"] == "user");
     let named = prompts()
         .filter_map(|(at, message)| Some((at, scenarios.named(&text_of(message))?)))
-        .last();
-    let newest = prompts().last();
+        .next_back();
+    let newest = prompts().next_back();
     let chosen = match (named, newest) {
         // A prompt that names none after one that did goes on with that one's scenario from its start,
         // unless it fits one itself.

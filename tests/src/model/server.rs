@@ -106,7 +106,8 @@ async fn complete(
 /// What a step says.
 fn text_of(step: &Step) -> String {
     if let Some(lines) = step.numbered_lines {
-        return (1..=lines).map(|number| format!("line {number}\n")).collect();
+        let lines: Vec<String> = (1..=lines).map(|number| format!("line {number}")).collect();
+        return format!("{}\n", lines.join("\n"));
     }
     let text = step.text.clone().unwrap_or_default();
     text.repeat(usize::try_from(step.repeat.unwrap_or(1)).unwrap_or(1))
@@ -158,8 +159,8 @@ fn streamed(step: Step) -> impl Stream<Item = Result<Event, Infallible>> {
         if let Some(thought) = &step.reasoning {
             yield Ok(chunk(&json!({ "reasoning_content": thought }), None));
         }
-        while step.hang {
-            sleep(Duration::from_secs(3600)).await;
+        if step.hang {
+            std::future::pending::<()>().await;
         }
         for piece in pieces(&text_of(&step)) {
             sleep(delay).await;

@@ -42,12 +42,11 @@ pub(crate) async fn fork_session(
             Problem::field("bundle", "the session has no bundle yet: it has not run")
         })?,
     };
-    let title = match &asked.body.title {
-        Some(title) => text("title", title.clone())?,
-        None => {
-            let title = state.commands.text(origin.created.title.reference).await?;
-            title.unwrap_or_else(|| "Fork".to_owned())
-        }
+    let title = if let Some(title) = &asked.body.title {
+        text("title", title.clone())?
+    } else {
+        let title = state.commands.text(origin.created.title.reference).await?;
+        title.unwrap_or_else(|| "Fork".to_owned())
     };
     let context = state.commands.context();
     let id = SessionId(context.id());

@@ -285,7 +285,6 @@ impl RunRow {
         self.version = recorded.version;
         self.last_event = (name.to_owned(), at);
         match event {
-            Event::Requested(_) => {}
             Event::Queued { reason } => {
                 self.enter(RunState::Queued, at);
                 self.queued = Some(reason.clone());
@@ -302,7 +301,7 @@ impl RunRow {
                 self.enter(RunState::Restoring, at);
             }
             Event::FenceVerified { probes, .. } => self.fence.clone_from(probes),
-            Event::Restored { .. } | Event::SnapshotStored { .. } => {}
+            Event::Requested(_) | Event::Restored { .. } | Event::SnapshotStored { .. } => {}
             Event::Ready { agent_session, agent_version, .. } => {
                 self.agent = Some((agent_session.clone(), agent_version.clone()));
                 let resumed = if self.pushed.is_some() || self.publishing.next.is_some() {

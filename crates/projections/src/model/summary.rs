@@ -43,7 +43,7 @@ pub(super) fn summary(event: &Event) -> String {
             words::failure(*failure).to_owned()
         }
         Event::BranchPushed { head, commits } => format!("{commits} commits, at {head:.12}"),
-        Event::PublishSkipped {} => "no changes".to_owned(),
+        Event::PublishSkipped {} | Event::Succeeded { changes: false } => "no changes".to_owned(),
         Event::PublishFailed { stage, attempt, retry_at, .. } => {
             let step = match stage {
                 PublishStage::Push => "push",
@@ -59,7 +59,6 @@ pub(super) fn summary(event: &Event) -> String {
         Event::SnapshotStored { digest, .. } => format!("bundle {:.12}", digest.0),
         Event::Lost { reason, .. } => reason.clone(),
         Event::Succeeded { changes: true } => "with changes".to_owned(),
-        Event::Succeeded { changes: false } => "no changes".to_owned(),
         Event::Interrupted {}
         | Event::CancelRequested {}
         | Event::PublishRequested {}

@@ -20,7 +20,7 @@ pub fn reason(row: &RunRow, detail: Option<&str>) -> Option<String> {
         RunState::Restoring => {
             "the fence is proven, the repository put in place, the agent started".to_owned()
         }
-        RunState::Running => return None,
+        RunState::Running | RunState::Cancelled => return None,
         RunState::AwaitingInput => {
             format!("waiting for {} to be answered", plural(row.inputs.len()))
         }
@@ -43,7 +43,6 @@ pub fn reason(row: &RunRow, detail: Option<&str>) -> Option<String> {
             _ => return None,
         },
         RunState::Failed => with_detail(row.failure.map_or("failed", failure)),
-        RunState::Cancelled => return None,
     })
 }
 

@@ -14,8 +14,8 @@ pub struct NotACursor;
 
 impl Cursor {
     /// After the item with `key` in `list`.
-    pub fn after(list: &str, key: impl ToString) -> Self {
-        Self { list: list.to_owned(), key: key.to_string() }
+    pub fn after(list: &str, key: impl std::fmt::Display) -> Self {
+        Self { list: list.to_owned(), key: format!("{key}") }
     }
 
     /// What callers see.

@@ -3,14 +3,12 @@
 //! `cargo test` plays a fixed part of the matrix; with PADDOCK_SOAK=1 all of it, in an order that
 //! PADDOCK_SEED decides and that is printed.
 
-#[path = "../journeys/support.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use support::{Installation, PATIENCE, program, signal};
+
+use crate::support::{Installation, PATIENCE, opencode_pid, program, signal};
 
 /// Where in its life a run is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +128,7 @@ async fn play(point: Point, part: Part) -> anyhow::Result<()> {
             paddock.forge_fault("POST", "/api/v3/repos", 502, 1).await?;
         }
         Point::PullRequestMadeNotRecorded => {
-            paddock.forge_delay("POST", "/api/v3/repos", 4_000).await?
+            paddock.forge_delay("POST", "/api/v3/repos", 4_000).await?;
         }
         _ => {}
     }
@@ -213,7 +211,7 @@ async fn kill(paddock: &mut Installation, run: &str, part: Part) -> anyhow::Resu
             paddock.up().await
         }
         Part::Sidecar => signal(paddock.sidecar_pid(run)?, "KILL"),
-        Part::OpenCode => signal(support::opencode_pid(run)?, "KILL"),
+        Part::OpenCode => signal(opencode_pid(run)?, "KILL"),
     }
 }
 
