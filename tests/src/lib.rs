@@ -6,4 +6,6 @@
 
 pub mod announce;
 pub mod forge;
+pub mod github_schema;
 pub mod model;
+pub mod serving;

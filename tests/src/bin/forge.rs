@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use paddock_tests::{
     announce::{announce, secret},
-    forge::{Forge, router},
+    forge::{Config, Token, start},
 };
 use serde_json::json;
 
@@ -22,9 +22,13 @@ struct Arguments {
     /// The file that says where it listens.
     #[arg(long)]
     announce: PathBuf,
-    /// The file that holds the one token.
+    /// A file of tokens, one a line: `SECRET [read|write] [OWNER/NAME …]`. Without more than the secret a
+    /// token may write, and to every repository.
+    #[arg(long, value_name = "FILE", required_unless_present = "token")]
+    token_file: Option<PathBuf>,
+    /// A token in the same form, with commas for blanks; others on this machine can see it.
     #[arg(long)]
-    token_file: PathBuf,
+    token: Vec<Token>,
     /// Make the sample repository and issue.
     #[arg(long)]
     seed_demo: bool,
@@ -33,13 +37,14 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let forge = Forge::open(arguments.data, &url, secret(&arguments.token_file)?)?;
-    if arguments.seed_demo {
-        forge.seed_demo().await?;
-    }
-    announce(&arguments.announce, &json!({ "url": url, "api_url": format!("{url}/api/v3") }))?;
-    axum::serve(listener, router(forge)).await?;
-    Ok(())
+    let mut tokens = match &arguments.token_file {
+        Some(file) => Token::all_in(&secret(file)?)?,
+        None => vec![],
+    };
+    tokens.extend(arguments.token);
+    let Arguments { listen, data, seed_demo, .. } = arguments;
+    let (forge, serving) = start(Config { listen, data, tokens, seed_demo }).await?;
+    let url = json!({ "url": serving.url(), "api_url": forge.api_url() });
+    announce(&arguments.announce, &url)?;
+    serving.forever().await
 }

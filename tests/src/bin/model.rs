@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use paddock_tests::{
     announce::{announce, secret},
-    model::{Model, router},
+    model::{Config, start},
 };
 use serde_json::json;
 
@@ -20,24 +20,28 @@ struct Arguments {
     #[arg(long)]
     announce: PathBuf,
     /// Scenarios beside the built-in ones, which they replace by name.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     scenarios: Option<PathBuf>,
-    /// The file that gets a line for each request.
+    /// The file that gets a line of JSON for each request.
     #[arg(long)]
     log: PathBuf,
-    /// The file that holds the key that callers need.
-    #[arg(long)]
-    key_file: PathBuf,
+    /// The file that holds the key that callers need. Without a key everybody is let in.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The key itself; others on this machine can see it.
+    #[arg(long, conflicts_with = "key_file")]
+    key: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
-    let url = format!("http://{}/v1", listener.local_addr()?);
-    let key = secret(&arguments.key_file)?;
-    let model = Model::new(arguments.scenarios.as_deref(), &arguments.log, key)?;
-    announce(&arguments.announce, &json!({ "url": url }))?;
-    axum::serve(listener, router(model)).await?;
-    Ok(())
+    let key = match arguments.key_file {
+        Some(file) => Some(secret(&file)?),
+        None => arguments.key,
+    };
+    let Arguments { listen, scenarios, log, .. } = arguments;
+    let serving = start(Config { listen, scenarios, log, key }).await?;
+    announce(&arguments.announce, &json!({ "url": serving.url() }))?;
+    serving.forever().await
 }

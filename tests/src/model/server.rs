@@ -1,200 +1,148 @@
 use std::{
-    convert::Infallible,
+    collections::HashMap,
     fs::{File, OpenOptions},
     io::Write as _,
-    path::Path,
+    net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use async_stream::stream;
+use anyhow::Context as _;
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, Sse},
-    },
+    response::{IntoResponse, Response, sse::Sse},
     routing::{get, post},
 };
-use futures::Stream;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::time::sleep;
 
-use super::{Scenarios, Step, step_of};
+use super::{Played, Scenarios, answer::Answer, play};
+use crate::serving::{Serving, serve};
 
-/// About how many bytes go in one piece of a streamed answer.
-const PIECE: usize = 48;
+/// The most bytes of a request.
+const MAX_REQUEST: usize = 64 * 1024 * 1024;
 
-/// A running model.
-pub struct Model {
+/// How to start a model.
+#[derive(Debug)]
+pub struct Config {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Scenarios beside the built-in ones, which they replace by name.
+    pub scenarios: Option<PathBuf>,
+    /// The file that gets a line of JSON for each request.
+    pub log: PathBuf,
+    /// What callers must show; nothing where there is none.
+    pub key: Option<String>,
+}
+
+struct Model {
     scenarios: Scenarios,
-    key: String,
+    key: Option<String>,
     log: Mutex<File>,
+    /// How often a request got an error that is to pass.
+    failed: Mutex<HashMap<[u8; 32], u32>>,
+}
+
+/// Starts a model; its API is at `/v1`. It ends when what is returned is dropped.
+pub async fn start(config: Config) -> anyhow::Result<Serving> {
+    let scenarios = Scenarios::load(config.scenarios.as_deref())?;
+    let log = OpenOptions::new().create(true).append(true).open(&config.log);
+    let log = log.with_context(|| config.log.display().to_string())?;
+    let listener = tokio::net::TcpListener::bind(config.listen).await?;
+    let url = format!("http://{}/v1", listener.local_addr()?);
+    let model = Arc::new(Model {
+        scenarios,
+        key: config.key,
+        log: Mutex::new(log),
+        failed: Mutex::default(),
+    });
+    let router = Router::new()
+        .route("/v1/models", get(models))
+        .route("/v1/chat/completions", post(complete))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(model);
+    Ok(serve(listener, url, router))
 }
 
 impl Model {
-    /// Plays the built-in scenarios and those in `dir`; logs each request as a line of JSON.
-    pub fn new(dir: Option<&Path>, log: &Path, key: String) -> anyhow::Result<Arc<Self>> {
-        let log = OpenOptions::new().create(true).append(true).open(log)?;
-        Ok(Arc::new(Self { scenarios: Scenarios::load(dir)?, key, log: Mutex::new(log) }))
+    fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let Some(key) = &self.key else { return true };
+        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        value.and_then(|value| value.strip_prefix("Bearer ")) == Some(key.as_str())
     }
 
     /// Notes a request: the conversation whole, the credential as its digest only.
-    fn note(&self, headers: &HeaderMap, request: &Value) {
-        let text =
-            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    fn note(&self, headers: &HeaderMap, request: &Value, played: &Played) {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let line = json!({
             "at": chrono::Utc::now(),
-            "session": text("x-session-id"),
-            "authorization_sha256": hex::encode(Sha256::digest(text("authorization"))),
-            "stream": request["stream"], "model": request["model"], "messages": request["messages"],
+            "session": text("x-session-id").unwrap_or_default(),
+            "authorization_sha256": text("authorization")
+                .map(|value| hex::encode(Sha256::digest(value))),
+            "scenario": played.scenario, "step": played.at,
+            "stream": request["stream"], "model": request["model"],
+            "messages": request["messages"],
         });
+        // In one write: whoever reads meanwhile sees whole lines.
+        let line = format!("{line}\n");
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(log, "{line}");
+        let _ = log.write_all(line.as_bytes());
     }
-}
 
-/// The model's routes.
-pub fn router(model: Arc<Model>) -> Router {
-    Router::new()
-        .route("/v1/models", get(models))
-        .route("/v1/chat/completions", post(complete))
-        .layer(DefaultBodyLimit::max(64 * 1024 * 1024))
-        .with_state(model)
+    /// Whether this request has had its error as often as it should.
+    fn has_failed(&self, request: &Value, times: u32) -> bool {
+        let digest = Sha256::digest(request["messages"].to_string()).into();
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failed.entry(digest).or_default();
+        let enough = *count >= times;
+        *count = count.saturating_add(1);
+        enough
+    }
 }
 
 async fn models(State(model): State<Arc<Model>>, headers: HeaderMap) -> Response {
-    if !has_key(&model, &headers) {
+    if !model.lets_in(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "Incorrect API key provided");
     }
-    Json(json!({ "object": "list", "data": [{ "id": "scripted", "object": "model" }] }))
-        .into_response()
-}
-
-fn has_key(model: &Model, headers: &HeaderMap) -> bool {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    value.and_then(|value| value.strip_prefix("Bearer ")) == Some(model.key.as_str())
+    let names = std::iter::once("scripted").chain(model.scenarios.names());
+    let names = names.map(
+        |name| json!({ "id": name, "object": "model", "created": 0, "owned_by": "paddock-tests" }),
+    );
+    Json(json!({ "object": "list", "data": names.collect::<Vec<_>>() })).into_response()
 }
 
 fn refusal(status: StatusCode, message: &str) -> Response {
-    let error = json!({ "error": { "message": message, "type": "server_error", "code": null } });
-    (status, Json(error)).into_response()
+    let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+    let error = json!({ "message": message, "type": kind, "param": null, "code": null });
+    (status, Json(json!({ "error": error }))).into_response()
 }
 
-async fn complete(
-    State(model): State<Arc<Model>>,
-    headers: HeaderMap,
-    Json(request): Json<Value>,
-) -> Response {
-    if !has_key(&model, &headers) {
+async fn complete(State(model): State<Arc<Model>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !model.lets_in(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "Incorrect API key provided");
     }
-    model.note(&headers, &request);
-    let (_, step) = step_of(&model.scenarios, &request);
-    if let Some(status) = step.status.and_then(|status| StatusCode::from_u16(status).ok()) {
+    let Ok(request @ Value::Object(_)) = serde_json::from_slice(&body) else {
+        return refusal(StatusCode::BAD_REQUEST, "the body is not a JSON object");
+    };
+    let played = play(&model.scenarios, &request);
+    model.note(&headers, &request, &played);
+    let step = played.step;
+    let status = step.status.and_then(|status| StatusCode::from_u16(status).ok());
+    if let Some(status) = status
+        && !step.times.is_some_and(|times| model.has_failed(&request, times))
+    {
         return refusal(status, step.message.as_deref().unwrap_or("it failed"));
     }
+    if let Some(raw) = step.raw {
+        return ([(header::CONTENT_TYPE, "text/event-stream")], raw).into_response();
+    }
+    let answer = Answer::new(step, &request);
     if request["stream"] == true {
-        return Sse::new(streamed(step)).into_response();
+        Sse::new(answer.streamed()).into_response()
+    } else {
+        Json(answer.whole().await).into_response()
     }
-    Json(whole(&step)).into_response()
-}
-
-/// What a step says.
-fn text_of(step: &Step) -> String {
-    if let Some(lines) = step.numbered_lines {
-        let lines: Vec<String> = (1..=lines).map(|number| format!("line {number}")).collect();
-        return format!("{}\n", lines.join("\n"));
-    }
-    let text = step.text.clone().unwrap_or_default();
-    text.repeat(usize::try_from(step.repeat.unwrap_or(1)).unwrap_or(1))
-}
-
-fn usage(step: &Step) -> Value {
-    let out = text_of(step).len() / 4 + 10;
-    json!({ "prompt_tokens": 100, "completion_tokens": out, "total_tokens": 100 + out })
-}
-
-fn call(step: &Step) -> Option<Value> {
-    let name = step.tool.as_ref()?;
-    let arguments = step.arguments.clone().unwrap_or_else(|| json!({})).to_string();
-    let id = format!("call_{}", hex::encode(&Sha256::digest(format!("{name}{arguments}"))[..8]));
-    Some(
-        json!({ "index": 0, "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }),
-    )
-}
-
-fn whole(step: &Step) -> Value {
-    let mut message = json!({ "role": "assistant", "content": text_of(step) });
-    let mut finish = "stop";
-    if let Some(call) = call(step) {
-        message["tool_calls"] = json!([call]);
-        finish = "tool_calls";
-    }
-    json!({
-        "id": "chatcmpl-scripted", "object": "chat.completion", "created": 0, "model": "scripted",
-        "choices": [{ "index": 0, "message": message, "finish_reason": finish }],
-        "usage": usage(step),
-    })
-}
-
-fn chunk(delta: &Value, finish: Option<&str>) -> Event {
-    Event::default().data(
-        json!({
-            "id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 0,
-            "model": "scripted",
-            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }],
-        })
-        .to_string(),
-    )
-}
-
-fn streamed(step: Step) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream! {
-        yield Ok(chunk(&json!({ "role": "assistant", "content": "" }), None));
-        let delay = Duration::from_millis(step.delay_ms);
-        if let Some(thought) = &step.reasoning {
-            yield Ok(chunk(&json!({ "reasoning_content": thought }), None));
-        }
-        if step.hang {
-            std::future::pending::<()>().await;
-        }
-        for piece in pieces(&text_of(&step)) {
-            sleep(delay).await;
-            yield Ok(chunk(&json!({ "content": piece }), None));
-        }
-        let finish = match call(&step) {
-            Some(call) => {
-                yield Ok(chunk(&json!({ "tool_calls": [call] }), None));
-                "tool_calls"
-            }
-            None => "stop",
-        };
-        yield Ok(chunk(&json!({}), Some(finish)));
-        let last = json!({
-            "id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 0,
-            "model": "scripted", "choices": [], "usage": usage(&step),
-        });
-        yield Ok(Event::default().data(last.to_string()));
-        yield Ok(Event::default().data("[DONE]"));
-    }
-}
-
-/// A text in pieces; a long one in larger pieces, so that it does not take for ever.
-fn pieces(text: &str) -> Vec<String> {
-    let size = PIECE.max(text.len() / 2000);
-    let mut pieces = vec![String::new()];
-    for letter in text.chars() {
-        if let Some(last) = pieces.last_mut()
-            && last.len() < size
-        {
-            last.push(letter);
-        } else {
-            pieces.push(letter.to_string());
-        }
-    }
-    pieces
 }
