@@ -160,9 +160,13 @@ async fn it_hangs_breaks_off_and_talks_nonsense() -> anyhow::Result<()> {
         }
     }
     ensure!(broke && text.contains("I was about to say"), "{text}");
+    let again = chunks(model.ask("[scenario: cut-off] Go.", true).await?).await?;
+    ensure!(said(&again) == "I was about to say something.", "{again:?}");
 
     let garbage = model.ask("[scenario: garbage] Go.", true).await?.text().await?;
     ensure!(garbage.contains("502 Bad Gateway"), "{garbage}");
+    let again = chunks(model.ask("[scenario: garbage] Go.", true).await?).await?;
+    ensure!(said(&again) == "I am sorry.", "{again:?}");
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! The scripted model under a real OpenCode, which `PADDOCK_OPENCODE` names.
 
 mod agent;
+mod faults;
 mod scenarios;

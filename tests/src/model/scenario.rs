@@ -46,7 +46,8 @@ pub struct Step {
     pub status: Option<u16>,
     /// The error's words.
     pub message: Option<String>,
-    /// How often the same request gets the error before it gets the rest of the step; for ever without it.
+    /// How often the step goes wrong, by `status`, `raw` or `cut`, before it is played without; for ever
+    /// where this is not said.
     pub times: Option<u32>,
     /// These bytes in place of an answer.
     pub raw: Option<String>,

@@ -19,7 +19,7 @@ use axum::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Played, Scenarios, answer::Answer, play};
+use super::{Played, Scenarios, Step, answer::Answer, play};
 use crate::serving::{Serving, serve};
 
 /// The most bytes of a request.
@@ -42,7 +42,7 @@ struct Model {
     scenarios: Scenarios,
     key: Option<String>,
     log: Mutex<File>,
-    /// How often a request got an error that is to pass.
+    /// How often a step went wrong that is to go well in the end.
     failed: Mutex<HashMap<[u8; 32], u32>>,
 }
 
@@ -92,11 +92,19 @@ impl Model {
         let _ = log.write_all(line.as_bytes());
     }
 
-    /// Whether this request has had its error as often as it should.
-    fn has_failed(&self, request: &Value, times: u32) -> bool {
-        let digest = Sha256::digest(request["messages"].to_string()).into();
+    /// Whether this step of a conversation has gone wrong as often as it should. A try that was cut off
+    /// may stand in the next one's history, so the messages do not tell that it is the same.
+    fn has_failed(&self, headers: &HeaderMap, request: &Value, played: &Played) -> bool {
+        let Some(times) = played.step.times else { return false };
+        let messages = request["messages"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut hash = Sha256::new();
+        hash.update(headers.get("x-session-id").map_or(&[][..], |value| value.as_bytes()));
+        for prompt in messages.iter().filter(|message| message["role"] == "user") {
+            hash.update(prompt.to_string());
+        }
+        hash.update(played.at.to_string());
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failed.entry(digest).or_default();
+        let count = failed.entry(hash.finalize().into()).or_default();
         let enough = *count >= times;
         *count = count.saturating_add(1);
         enough
@@ -129,11 +137,13 @@ async fn complete(State(model): State<Arc<Model>>, headers: HeaderMap, body: Byt
     };
     let played = play(&model.scenarios, &request);
     model.note(&headers, &request, &played);
-    let step = played.step;
+    let goes_well = model.has_failed(&headers, &request, &played);
+    let mut step = played.step;
+    if goes_well {
+        step = Step { status: None, raw: None, cut: false, ..step };
+    }
     let status = step.status.and_then(|status| StatusCode::from_u16(status).ok());
-    if let Some(status) = status
-        && !step.times.is_some_and(|times| model.has_failed(&request, times))
-    {
+    if let Some(status) = status {
         return refusal(status, step.message.as_deref().unwrap_or("it failed"));
     }
     if let Some(raw) = step.raw {
