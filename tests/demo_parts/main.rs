@@ -8,4 +8,5 @@ mod forge_rest;
 mod forge_schema;
 mod model_api;
 mod opencode;
+mod programs;
 mod support;

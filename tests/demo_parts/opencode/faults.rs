@@ -1,4 +1,4 @@
-//! What goes wrong with the model in passing, and turns that need more than one prompt.
+//! What goes wrong with the model in passing, and what needs more than one prompt.
 
 use reqwest::Method;
 use serde_json::json;
@@ -29,6 +29,21 @@ async fn a_change_can_stay_uncommitted_and_a_step_can_say_what_a_tool_said() {
     assert!(turn.text().trim_end().ends_with("says: ok"), "{}", turn.text());
     let left = git(&agent.repository(), &["status", "--porcelain"]).await;
     assert_eq!(left.trim(), "M greet.sh");
+}
+
+#[tokio::test]
+async fn the_demos_second_prompt_builds_on_its_first() {
+    let agent = Agent::start(&json!({ "*": "allow" })).await;
+    let session = agent.session().await;
+    for words in ["greet.sh greets nobody by name", "Also greet people who give no name"] {
+        agent.prompt(&session, words).await;
+        agent.end_of(&session, words).await.done();
+    }
+    let repository = agent.repository();
+    let script = git(&repository, &["show", "HEAD:greet.sh"]).await;
+    assert!(script.contains("name=${1:-friend}") && script.contains("Hello, $name!"), "{script}");
+    let commits = git(&repository, &["rev-list", "--count", "HEAD"]).await;
+    assert_eq!(commits.trim(), "3");
 }
 
 #[tokio::test]

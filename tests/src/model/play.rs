@@ -150,7 +150,9 @@ mod tests {
 
     #[test]
     fn the_demos_issue_is_recognised_by_its_words() {
-        let played = played(&[user("greet.sh greets nobody by name\n\n`./greet.sh Ada` prints…")]);
-        assert_eq!(played.scenario.as_deref(), Some("fix-greeter"));
+        let mut history = vec![user("greet.sh greets nobody by name\n\n`./greet.sh Ada` prints…")];
+        assert_eq!(played(&history).scenario.as_deref(), Some("fix-greeter"));
+        history.push(user("Also greet people who give no name"));
+        assert_eq!(played(&history).scenario.as_deref(), Some("greet-everybody"));
     }
 }

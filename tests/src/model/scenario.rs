@@ -86,6 +86,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("fix-greeter-uncommitted", include_str!("../../scenarios/fix-greeter-uncommitted.toml")),
     ("fork-bomb", include_str!("../../scenarios/fork-bomb.toml")),
     ("garbage", include_str!("../../scenarios/garbage.toml")),
+    ("greet-everybody", include_str!("../../scenarios/greet-everybody.toml")),
     ("hostile-config", include_str!("../../scenarios/hostile-config.toml")),
     ("hostile-output", include_str!("../../scenarios/hostile-output.toml")),
     ("hostile-report", include_str!("../../scenarios/hostile-report.toml")),
