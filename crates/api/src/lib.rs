@@ -10,6 +10,8 @@ pub mod output;
 pub mod profiles;
 
 mod answer;
+mod names;
+mod openapi;
 mod problem;
 mod repositories;
 mod request;
@@ -19,5 +21,6 @@ mod schemas;
 mod sessions;
 mod state;
 
-pub use router::{openapi, router};
+pub use openapi::openapi;
+pub use router::router;
 pub use state::{AppState, Settings};

@@ -1,5 +1,7 @@
 //! Every error is a problem document (RFC 9457) with a stable type.
 
+use std::fmt::Display;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -34,6 +36,8 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after: Option<u32>,
+    #[serde(skip)]
+    refused: bool,
 }
 
 /// What is wrong with one field.
@@ -56,19 +60,41 @@ impl Problem {
             detail: None,
             errors: vec![],
             retry_after: None,
+            refused: false,
         }
     }
 
-    pub(crate) fn detail(self, detail: impl std::fmt::Display) -> Self {
+    pub(crate) fn detail(self, detail: impl Display) -> Self {
         Self { detail: Some(detail.to_string()), ..self }
     }
 
-    /// A field is wrong.
-    pub(crate) fn field(field: &str, detail: impl std::fmt::Display) -> Self {
+    /// What a field says is wrong.
+    pub(crate) fn field(field: &str, detail: impl Display) -> Self {
         Self::invalid(StatusCode::UNPROCESSABLE_ENTITY, field, detail)
     }
 
-    pub(crate) fn invalid(status: StatusCode, field: &str, detail: impl std::fmt::Display) -> Self {
+    /// The form of the request is wrong there.
+    pub(crate) fn malformed(field: &str, detail: impl Display) -> Self {
+        Self::invalid(StatusCode::BAD_REQUEST, field, detail)
+    }
+
+    /// The request is as it should be, and refused: that goes on the actor's record.
+    pub(crate) fn refused(
+        status: StatusCode,
+        code: &str,
+        field: &str,
+        detail: impl Display,
+    ) -> Self {
+        let errors = vec![FieldError { field: field.to_owned(), detail: detail.to_string() }];
+        Self { errors, refused: true, ..Self::new(status, code, "The request is refused") }
+    }
+
+    /// The stable code of a refusal that no handler of commands has seen.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.kind.strip_prefix(TYPES).filter(|_| self.refused)
+    }
+
+    fn invalid(status: StatusCode, field: &str, detail: impl Display) -> Self {
         let mut problem = Self::new(status, "invalid-request", "The request is not valid");
         problem.errors = vec![FieldError { field: field.to_owned(), detail: detail.to_string() }];
         problem
@@ -78,13 +104,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", &format!("There is no such {what}"))
     }
 
-    pub(crate) fn too_large(field: &str) -> Self {
+    pub(crate) fn too_large(field: &str, most: usize) -> Self {
         let mut problem = Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
             "The request is larger than it may be",
         );
-        let detail = "may have at most 1 MiB".to_owned();
+        let detail = format!("may have at most {most} bytes");
         problem.errors = vec![FieldError { field: field.to_owned(), detail }];
         problem
     }
@@ -202,7 +228,7 @@ impl From<sqlx::Error> for Problem {
 
 impl From<NotACursor> for Problem {
     fn from(error: NotACursor) -> Self {
-        Self::invalid(StatusCode::BAD_REQUEST, "cursor", error)
+        Self::malformed("cursor", error)
     }
 }
 
@@ -218,7 +244,10 @@ impl From<BundleError> for Problem {
 impl From<GitHubError> for Problem {
     fn from(error: GitHubError) -> Self {
         match &error {
-            GitHubError::NotFound => Self::field("repo", error),
+            GitHubError::NotFound => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self::refused(status, "repository-not-found", "repo", error)
+            }
             GitHubError::Unauthorised | GitHubError::Forbidden { .. } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "forge-refuses",

@@ -1,9 +1,6 @@
 //! What the forge says of a repository: for choosing one, and a branch and an issue of it.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use domain::github::Repository;
 use projections::Cursor;
 use serde::Serialize;
@@ -14,7 +11,7 @@ use crate::{
     answer::ListBody,
     github::{GitHubError, Issue},
     problem::{Answer, Problem},
-    request::{ListQuery, Params},
+    request::{ListQuery, Params, Segments},
     state::AppState,
 };
 
@@ -60,7 +57,7 @@ fn repository(owner: &str, name: &str) -> Answer<Repository> {
 pub(crate) async fn get_repository(
     State(state): State<AppState>,
     _caller: Caller,
-    Path((owner, name)): Path<(String, String)>,
+    Segments((owner, name)): Segments<(String, String)>,
 ) -> Answer<Json<RepositoryBody>> {
     let repo = repository(&owner, &name)?;
     match state.github.repository(&repo).await {
@@ -81,7 +78,7 @@ pub(crate) async fn get_repository(
 pub(crate) async fn list_branches(
     State(state): State<AppState>,
     _caller: Caller,
-    Path((owner, name)): Path<(String, String)>,
+    Segments((owner, name)): Segments<(String, String)>,
     Params(query): Params<ListQuery>,
 ) -> Answer<Json<ListBody<BranchBody>>> {
     let repo = repository(&owner, &name)?;
@@ -101,7 +98,7 @@ pub(crate) async fn list_branches(
 pub(crate) async fn list_issues(
     State(state): State<AppState>,
     _caller: Caller,
-    Path((owner, name)): Path<(String, String)>,
+    Segments((owner, name)): Segments<(String, String)>,
     Params(query): Params<ListQuery>,
 ) -> Answer<Json<ListBody<IssueBody>>> {
     let repo = repository(&owner, &name)?;
@@ -118,7 +115,7 @@ pub(crate) async fn list_issues(
 pub(crate) async fn get_issue(
     State(state): State<AppState>,
     _caller: Caller,
-    Path((owner, name, number)): Path<(String, String, u64)>,
+    Segments((owner, name, number)): Segments<(String, String, u64)>,
 ) -> Answer<Json<IssueBody>> {
     match state.github.issue(&repository(&owner, &name)?, number).await {
         Ok(issue) => Ok(Json(issue.into())),

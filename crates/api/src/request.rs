@@ -5,12 +5,13 @@ use std::{fmt::Display, str::FromStr, time::Duration};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, header, request::Parts},
 };
-use commands::{Caused, Idempotency};
+use commands::{Accepted, Caused, CommandError, Idempotency};
 use domain::{
     event::Actor,
     ids::StreamVersion,
+    stream::StreamId,
     text::{MAX_TEXT_BYTES, SealedText},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -23,12 +24,14 @@ use crate::{
     state::{AppState, AtLeast},
 };
 
-/// The most bytes of a request's body: a prompt, escaped, with what goes around it.
-pub(crate) const MAX_BODY: usize = 2 * MAX_TEXT_BYTES + 64 * 1024;
+/// The most bytes of a request's body: the longest prompt, however it is escaped, with what goes around it.
+pub(crate) const MAX_BODY: usize = 6 * MAX_TEXT_BYTES + 64 * 1024;
 /// How long a read waits for what it is to include.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The header in which a request's id comes and goes.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header of the key under which a command is done once.
+pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// A command: who asks, with which body, how it is recognised when it comes again.
 pub(crate) struct Asked<T> {
@@ -49,6 +52,49 @@ impl<T> Asked<T> {
         caused.texts = texts;
         caused
     }
+
+    /// Refuses where the caller believes that a stream is at another version.
+    pub(crate) fn matches(&self, actual: StreamVersion) -> Answer<()> {
+        match self.if_match {
+            Some(expected) if expected != actual => Err(CommandError::IfMatch { actual }.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The first answer to the same request, if it comes again. Asked before anything else is looked at,
+    /// because what it was decided by may be gone.
+    pub(crate) async fn answered(
+        &self,
+        state: &AppState,
+        command: &str,
+        target: Option<StreamId>,
+    ) -> Answer<Option<Accepted>> {
+        let Some(key) = &self.idempotency else { return Ok(None) };
+        let actor = Actor::User(self.caller.user);
+        let answered = state.commands.answered(actor, key).await;
+        if let Err(CommandError::KeyReused) = answered {
+            let code = "idempotency-key-reused";
+            state.commands.refused(actor, command, target, code, &self.request).await?;
+        }
+        Ok(answered?)
+    }
+
+    /// Puts a refusal that no handler of commands sees on the actor's record.
+    pub(crate) async fn audited<A>(
+        &self,
+        state: &AppState,
+        command: &str,
+        target: Option<StreamId>,
+        answer: Answer<A>,
+    ) -> Answer<A> {
+        if let Err(problem) = &answer
+            && let Some(code) = problem.refusal()
+        {
+            let actor = Actor::User(self.caller.user);
+            state.commands.refused(actor, command, target, code, &self.request).await?;
+        }
+        answer
+    }
 }
 
 /// The body of a command that takes none.
@@ -64,10 +110,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Asked<T> {
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
-            .map_err(|_| Problem::too_large("body"))?;
+            .map_err(|_| Problem::too_large("body", MAX_BODY))?;
         Ok(Self {
             caller,
-            request: header_text(&parts.headers, REQUEST_ID).unwrap_or_default(),
+            request: header_text(&parts.headers, REQUEST_ID.as_str())?.unwrap_or_default(),
             idempotency: idempotency(&parts, &bytes)?,
             if_match: if_match(&parts.headers)?,
             body: parse(&bytes)?,
@@ -76,14 +122,13 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Asked<T> {
 }
 
 fn idempotency(parts: &Parts, body: &[u8]) -> Answer<Option<Idempotency>> {
-    let Some(key) = header_text(&parts.headers, "idempotency-key") else { return Ok(None) };
+    let Some(key) = header_text(&parts.headers, IDEMPOTENCY_KEY)? else { return Ok(None) };
     if key.is_empty() || key.len() > 200 {
-        let status = StatusCode::BAD_REQUEST;
-        return Err(Problem::invalid(status, "Idempotency-Key", "must have 1 to 200 characters"));
+        let words = "must have 1 to 200 characters";
+        return Err(Problem::malformed(IDEMPOTENCY_KEY, words));
     }
     let mut hash = Sha256::new();
-    let method: &Method = &parts.method;
-    for part in [method.as_str().as_bytes(), parts.uri.path().as_bytes(), body] {
+    for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), body] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -91,41 +136,64 @@ fn idempotency(parts: &Parts, body: &[u8]) -> Answer<Option<Idempotency>> {
 }
 
 fn if_match(headers: &HeaderMap) -> Answer<Option<StreamVersion>> {
-    let Some(text) = header_text(headers, header::IF_MATCH.as_str()) else { return Ok(None) };
-    let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')?.parse().ok());
-    let wrong = || Problem::invalid(StatusCode::BAD_REQUEST, "If-Match", "is not an ETag of ours");
-    version.map(|version| Some(StreamVersion(version))).ok_or_else(wrong)
+    match header_text(headers, header::IF_MATCH.as_str())? {
+        // Whatever there is, as long as there is something: every command wants that.
+        Some(text) if text == "*" => Ok(None),
+        Some(text) => {
+            let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            let version = tag.and_then(|tag| tag.parse().ok());
+            let version = version
+                .ok_or_else(|| Problem::malformed("If-Match", "is not an ETag of this API"))?;
+            Ok(Some(StreamVersion(version)))
+        }
+        None => Ok(None),
+    }
 }
 
-fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
+/// A header that is not text is an error: it must not be taken for one that is not there.
+fn header_text(headers: &HeaderMap, name: &str) -> Answer<Option<String>> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed(name, "may be there once"));
+    }
+    let text = value.to_str().map_err(|_| Problem::malformed(name, "must be printable ASCII"))?;
+    Ok(Some(text.to_owned()))
 }
 
 /// Parses a JSON body strictly, and names the field that is wrong.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        Problem::invalid(StatusCode::BAD_REQUEST, "body", format!("is not UTF-8: {error}"))
-    })?;
-    let text = if text.trim().is_empty() { "{}" } else { text };
-    let mut json = serde_json::Deserializer::from_str(text);
+    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let words = error.inner().to_string();
-        let status = if error.inner().is_data() {
-            StatusCode::UNPROCESSABLE_ENTITY
-        } else {
-            StatusCode::BAD_REQUEST
-        };
         let path = error.path().to_string();
-        let named = words.split('`').nth(1).filter(|_| words.contains(" field `"));
-        let field = match (path.as_str(), named) {
-            (".", Some(field)) => field.to_owned(),
-            (".", None) => "body".to_owned(),
-            (path, _) => path.to_owned(),
-        };
-        Problem::invalid(status, &field, words)
+        let inner = error.inner();
+        if inner.is_data() {
+            let words = inner.to_string();
+            return Problem::field(&named(&path, &words), words);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(_) => Problem::malformed(&named(&path, ""), inner),
+            Err(error) => Problem::malformed(&named(&path, ""), format!("is not UTF-8: {error}")),
+        }
     })?;
-    json.end().map_err(|error| Problem::invalid(StatusCode::BAD_REQUEST, "body", error))?;
+    json.end().map_err(|error| Problem::malformed("body", error))?;
     Ok(parsed)
+}
+
+/// The field that an error is about: the one in its words (unknown, missing, given twice), below the one
+/// that it happened in.
+fn named(path: &str, words: &str) -> String {
+    let field = words.split_once(" field `").and_then(|(_, rest)| rest.split('`').next());
+    let path = if path == "." { "" } else { path };
+    match (path, field) {
+        ("", None) => "body".to_owned(),
+        ("", Some(field)) => field.to_owned(),
+        (path, Some(field)) if path != field && !path.ends_with(&format!(".{field}")) => {
+            format!("{path}.{field}")
+        }
+        (path, _) => path.to_owned(),
+    }
 }
 
 /// A text that must say something and may be at most 1 MiB.
@@ -134,9 +202,24 @@ pub(crate) fn text(field: &str, text: String) -> Answer<String> {
         return Err(Problem::field(field, "must not be empty"));
     }
     if text.len() > MAX_TEXT_BYTES {
-        return Err(Problem::too_large(field));
+        return Err(Problem::too_large(field, MAX_TEXT_BYTES));
     }
     Ok(text)
+}
+
+/// A text of one line: a title, a name.
+pub(crate) fn line(field: &str, text: &str, most: usize) -> Answer<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Problem::field(field, "must not be empty"));
+    }
+    if text.chars().count() > most {
+        return Err(Problem::field(field, format!("may have at most {most} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Problem::field(field, "must be one line, without control characters"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A number within its range.
@@ -147,6 +230,20 @@ pub(crate) fn within(field: &str, value: u32, range: std::ops::RangeInclusive<u3
     Err(Problem::field(field, format!("must be from {} to {}", range.start(), range.end())))
 }
 
+/// The segments of a path that are parameters, in order.
+pub(crate) struct Segments<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(segments)) => Ok(Self(segments)),
+            Err(error) => Err(Problem::malformed("path", error.body_text())),
+        }
+    }
+}
+
 /// The one id in a path.
 pub(crate) struct Id<T>(pub(crate) T);
 
@@ -154,19 +251,22 @@ impl<S: Send + Sync, T: FromStr<Err: Display> + Send> FromRequestParts<S> for Id
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Problem::invalid(StatusCode::BAD_REQUEST, "id", error))?;
-        let wrong = |error| Problem::invalid(StatusCode::BAD_REQUEST, "id", error);
-        text.parse().map(Self).map_err(wrong)
+        let Segments(text) = Segments::<String>::from_request_parts(parts, state).await?;
+        id("id", &text).map(Self)
     }
+}
+
+/// An id in a path.
+pub(crate) fn id<T: FromStr<Err: Display>>(name: &str, text: &str) -> Answer<T> {
+    text.parse().map_err(|error| Problem::malformed(name, error))
 }
 
 /// The part of a list that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// How many items, 1 to 200.
+    /// How many items, 1 to 200; 50 unless told otherwise.
     pub(crate) limit: Option<u32>,
     /// The `next` of the page before.
     pub(crate) cursor: Option<String>,
@@ -176,14 +276,17 @@ pub(crate) struct ListQuery {
 
 impl ListQuery {
     pub(crate) fn limit(&self) -> Answer<u32> {
-        let wrong = |_| Problem::invalid(StatusCode::BAD_REQUEST, "limit", "must be from 1 to 200");
-        within("limit", self.limit.unwrap_or(50), 1..=200).map_err(wrong)
+        match self.limit.unwrap_or(50) {
+            limit @ 1..=200 => Ok(limit),
+            _ => Err(Problem::malformed("limit", "must be from 1 to 200")),
+        }
     }
 }
 
 /// What a single read must include.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ReadQuery {
     /// `<stream>@<version>`: what the answer must include.
     pub(crate) at_least: Option<String>,
@@ -196,11 +299,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
-        let Query(params) =
-            Query::<T>::from_request_parts(parts, state).await.map_err(|error| {
-                Problem::invalid(StatusCode::BAD_REQUEST, "query", error.body_text())
-            })?;
-        Ok(Self(params))
+        Query::<T>::from_request_parts(parts, state)
+            .await
+            .map(|Query(params)| Self(params))
+            .map_err(|error| {
+                // "Failed to deserialize query string: <parameter>: <words>"
+                let text = error.body_text();
+                let words = text.split_once(": ").map_or(text.as_str(), |(_, words)| words);
+                let (path, words) = words.split_once(": ").unwrap_or((".", words));
+                let field = named(path, words);
+                let field = if field == "body" { "query" } else { &field };
+                Problem::malformed(field, words)
+            })
     }
 }
 
@@ -208,9 +318,8 @@ impl AppState {
     /// Waits for what a read must include, for a bounded time.
     pub(crate) async fn at_least(&self, at_least: Option<&str>) -> Answer<()> {
         let Some(text) = at_least else { return Ok(()) };
-        let AtLeast { stream, version } = text
-            .parse()
-            .map_err(|words| Problem::invalid(StatusCode::BAD_REQUEST, "at_least", words))?;
+        let AtLeast { stream, version } =
+            text.parse().map_err(|words: &str| Problem::malformed("at_least", words))?;
         if self.views.wait_for(stream, version, PATIENCE).await? {
             return Ok(());
         }

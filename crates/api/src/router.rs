@@ -1,11 +1,13 @@
 //! Every route of the public listener, in one place.
 
+use std::{any::Any, sync::LazyLock};
+
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Request, StatusCode},
+    http::{HeaderValue, Request, StatusCode},
     middleware::from_fn_with_state,
-    routing::get,
+    response::{IntoResponse as _, Response},
 };
 use tower::ServiceBuilder;
 use tower_http::{
@@ -13,25 +15,24 @@ use tower_http::{
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     trace::TraceLayer,
 };
-use utoipa::OpenApi;
+use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::{self, guard},
+    access::{self, PublicRoute, guard},
+    openapi::{Api, openapi},
     problem::Problem,
-    repositories, request, runs, schemas, sessions,
+    repositories,
+    request::{self, REQUEST_ID},
+    runs, schemas, sessions,
     state::AppState,
 };
 
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Paddock",
-    description = "Runs coding agents in fenced sandboxes and delivers their pull requests.",
-))]
-struct Api;
-
-fn routes() -> OpenApiRouter<AppState> {
+/// Every route there is. A route that is not in here is not in the API's description either.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(access::login))
+        .routes(routes!(get_openapi))
         .routes(routes!(sessions::list_sessions, sessions::create_session))
         .routes(routes!(sessions::get_session, sessions::rename_session, sessions::delete_session))
         .routes(routes!(sessions::archive_session))
@@ -63,33 +64,58 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(schemas::get_schema))
 }
 
-/// The API's own description.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().split_for_parts().1
+/// Shows this description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", operation_id = "getOpenApi", tag = "schemas",
+    security(()),
+    responses((status = 200, description = "An OpenAPI 3.1 document", content_type = "application/json")))]
+async fn get_openapi(_: PublicRoute) -> Json<&'static utoipa::openapi::OpenApi> {
+    static DESCRIPTION: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(openapi);
+    Json(&DESCRIPTION)
 }
 
 /// The public listener.
 pub fn router(state: AppState) -> Router {
-    let (router, openapi) = routes().split_for_parts();
-    let id = HeaderName::from_static(request::REQUEST_ID);
     let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::new(id.clone(), RandomId(state.clone())))
-        .layer(TraceLayer::new_for_http())
-        .layer(PropagateRequestIdLayer::new(id))
-        .layer(CatchPanicLayer::new())
+        .map_request(without_odd_ids)
+        .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId(state.clone())))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(DefaultBodyLimit::max(request::MAX_BODY));
+    let (router, _) = routes().split_for_parts();
     router
-        // Public: the description, and the one-time link, which is itself the credential.
-        .route("/api/v1/openapi.json", get(async || Json(openapi)))
-        .route("/login", get(access::login))
         .fallback(async || Problem::not_found("route"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not by this method")
         })
         .layer(layers)
         .with_state(state)
+}
+
+/// Without its query: a sign-in link's token is in it.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong with Paddock")
+        .into_response()
+}
+
+/// A request's id goes on the record: one that does not look like an id is replaced.
+fn without_odd_ids<B>(mut request: Request<B>) -> Request<B> {
+    let is_id = |value: &HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=100).contains(&bytes.len())
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let mut values = request.headers().get_all(REQUEST_ID).iter();
+    let fits = values.next().is_some_and(is_id) && values.next().is_none();
+    if !fits {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
 }
 
 /// Gives each request an id where the caller did not.

@@ -1,17 +1,24 @@
 //! JSON Schemas of the events, by wire name and version.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use domain::{actor, codec::current_schema, log, run, session};
 use schemars::schema_for;
 use serde_json::{Value, json};
 
-use crate::problem::{Answer, Problem};
+use crate::{
+    access::PublicRoute,
+    problem::{Answer, Problem},
+    request::Segments,
+};
 
 /// The schema of one event's body. Public: it says nothing about anybody.
 #[utoipa::path(get, path = "/schemas/{type}/{version}", operation_id = "getSchema", tag = "schemas",
-    params(("type" = String, Path), ("version" = u16, Path)),
+    params(("type" = String, Path), ("version" = u16, Path)), security(()),
     responses((status = 200, description = "A JSON Schema", content_type = "application/schema+json")))]
-pub(crate) async fn get_schema(Path((name, version)): Path<(String, u16)>) -> Answer<Json<Value>> {
+pub(crate) async fn get_schema(
+    _: PublicRoute,
+    Segments((name, version)): Segments<(String, u16)>,
+) -> Answer<Json<Value>> {
     let unknown = || Problem::not_found("schema");
     if version != current_schema(&name) {
         return Err(unknown());

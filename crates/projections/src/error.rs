@@ -37,4 +37,6 @@ pub(crate) enum BadRow {
     Stream(#[from] NotAStream),
     #[error(transparent)]
     Actor(#[from] domain::event::NotAnActor),
+    #[error("the log goes on here, where position {expected} is next")]
+    Gap { expected: i64 },
 }

@@ -38,6 +38,12 @@ impl Health {
         self.0.position.subscribe()
     }
 
+    /// Why the projection stands still, if it does, as that changes.
+    #[must_use]
+    pub fn problem_watch(&self) -> watch::Receiver<Option<String>> {
+        self.0.problem.subscribe()
+    }
+
     /// Why the projection stands still, if it does.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
@@ -49,7 +55,17 @@ impl Health {
         self.0.position.send_replace(position);
     }
 
-    pub(crate) fn stuck(&self, problem: String) {
-        self.0.problem.send_replace(Some(problem));
+    pub(crate) fn stuck(&self, problem: &str) {
+        // Said once, however often it is tried.
+        let new = self.0.problem.send_if_modified(|known| {
+            let new = known.as_deref() != Some(problem);
+            if new {
+                *known = Some(problem.to_owned());
+            }
+            new
+        });
+        if new {
+            tracing::error!(problem, "the projection stands still");
+        }
     }
 }

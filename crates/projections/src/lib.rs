@@ -17,5 +17,4 @@ pub use error::ViewError;
 pub use health::{Health, Lag};
 pub use projector::run;
 pub use query::{Cursor, Due, NotACursor, Page, QueuedRun, RunFilter, SessionFilter, Views};
-pub use rebuild::{Differences, Rebuilt, rebuild};
-pub use tables::prepare;
+pub use rebuild::{Differences, Rebuilt, prepare, rebuild};

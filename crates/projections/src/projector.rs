@@ -3,10 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
-    event::{Event, Positioned},
+    event::{Event, Recorded},
     ids::{Position, RunId, SessionId},
-    run,
-    stream::StreamKind,
+    run, session,
 };
 use sqlx::{PgConnection, PgPool};
 use tokio::{sync::watch, time::sleep};
@@ -14,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Health, ViewError, log_reader,
-    model::{BundleRow, Delta, RunRow, SessionRow},
+    Health, ViewError,
+    log_reader::{self, Logged},
+    model::{BundleRow, Delta, RunRow, RunState, SessionRow},
     tables::Set,
 };
 
@@ -41,9 +41,7 @@ pub async fn run(
                 if events > 0 { Duration::ZERO } else { POLL }
             }
             Err(error) => {
-                let problem = chain(&error);
-                tracing::error!(%problem, "the projection stands still");
-                health.stuck(problem);
+                health.stuck(&chain(&error));
                 RETRY
             }
         };
@@ -69,6 +67,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Projects the next batch into a set of tables; where the checkpoint is then, and how many events it was.
+/// What comes before an event that cannot be projected is projected; then it stands still.
 pub(crate) async fn batch(
     pool: &PgPool,
     set: Set,
@@ -80,14 +79,23 @@ pub(crate) async fn batch(
     )
     .fetch_one(&mut *tx)
     .await?;
-    let events = log_reader::after(&mut tx, Position(checkpoint.unsigned_abs()), limit).await?;
-    let Some(last) = events.last() else {
-        return Ok((Position(checkpoint.unsigned_abs()), 0));
-    };
-    let position = last.position;
+    let checkpoint = Position(checkpoint.unsigned_abs());
+    let events = log_reader::after(&mut tx, checkpoint, limit).await?;
+    if events.is_empty() {
+        return Ok((checkpoint, 0));
+    }
     let mut delta = load(&mut tx, set, &events).await?;
-    for event in &events {
-        delta.apply(event);
+    let mut position = checkpoint;
+    let mut applied = 0;
+    for logged in &events {
+        match delta.apply(logged) {
+            Ok(()) => position = logged.positioned.position,
+            Err(error) if applied == 0 => {
+                return Err(ViewError::poison(position.0.cast_signed() + 1, error));
+            }
+            Err(_) => break,
+        }
+        applied += 1;
     }
     store(&mut tx, set, &delta).await?;
     sqlx::query(set.sql("update {checkpoint} set position = $1 where projection = 'views'"))
@@ -95,63 +103,137 @@ pub(crate) async fn batch(
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok((position, events.len()))
+    Ok((position, applied))
 }
 
 /// The rows that a batch touches, as they are before it.
 async fn load(
     connection: &mut PgConnection,
     set: Set,
-    events: &[Positioned],
+    events: &[Logged],
 ) -> Result<Delta, ViewError> {
-    let ids = |kind| -> Vec<Uuid> {
-        let of_kind = events.iter().filter(|event| event.recorded.stream.kind == kind);
-        of_kind.map(|event| event.recorded.stream.id).collect::<BTreeSet<_>>().into_iter().collect()
-    };
     let mut delta = Delta::default();
-    let rows: Vec<(String,)> =
-        sqlx::query_as(set.sql("select body::text from {run} where id = any($1)"))
-            .bind(ids(StreamKind::Run))
-            .fetch_all(&mut *connection)
-            .await?;
-    for (body,) in rows {
+    let mut touched = Touched::default();
+    for logged in events {
+        touched.by(&logged.positioned.recorded);
+    }
+    for body in
+        bodies(connection, set, "select body::text from {run} where id = any($1)", touched.runs)
+            .await?
+    {
         let row: RunRow = serde_json::from_str(&body)?;
+        touched.sessions.insert(row.requested.session.0);
         delta.runs.insert(row.id, row);
     }
-    let requested = events.iter().filter_map(|event| match &event.recorded.event {
-        Event::Run(run::Event::Requested(requested)) => Some(requested.session.0),
-        _ => None,
-    });
-    let mut sessions: BTreeSet<Uuid> = ids(StreamKind::Session).into_iter().collect();
-    sessions.extend(delta.runs.values().map(|row| row.requested.session.0));
-    sessions.extend(requested);
-    let sessions: Vec<Uuid> = sessions.into_iter().collect();
-    let rows: Vec<(String,)> =
-        sqlx::query_as(set.sql("select body::text from {session} where id = any($1)"))
-            .bind(&sessions)
-            .fetch_all(&mut *connection)
-            .await?;
-    for (body,) in rows {
+    let sql = "select body::text from {session} where id = any($1)";
+    for body in bodies(connection, set, sql, touched.sessions).await? {
         let row: SessionRow = serde_json::from_str(&body)?;
         delta.sessions.insert(row.id, row);
     }
-    let rows: Vec<(Uuid, String, i64, String)> = sqlx::query_as(
-        set.sql("select session, id, position, body::text from {bundle} where session = any($1)"),
-    )
-    .bind(ids(StreamKind::Session))
-    .fetch_all(&mut *connection)
-    .await?;
-    for (session, id, position, body) in rows {
-        let row: BundleRow = serde_json::from_str(&body)?;
-        delta.bundles.insert((SessionId(session), id), (position.unsigned_abs(), row));
+    if !touched.expired.is_empty() || !touched.deleted.is_empty() {
+        let (sessions, ids): (Vec<Uuid>, Vec<String>) = touched.expired.into_iter().unzip();
+        let deleted: Vec<Uuid> = touched.deleted.into_iter().collect();
+        let rows: Vec<(i64, String)> = sqlx::query_as(set.sql(
+            "select position, body::text from {bundle} where session = any($1)
+             union all
+             select b.position, b.body::text from unnest($2::uuid[], $3::text[]) t(session, id)
+               join {bundle} b on b.session = t.session and b.id = t.id
+             where b.session <> all($1)",
+        ))
+        .bind(deleted)
+        .bind(sessions)
+        .bind(ids)
+        .fetch_all(&mut *connection)
+        .await?;
+        for (position, body) in rows {
+            let row: BundleRow = serde_json::from_str(&body)?;
+            let key = (row.session, row.info.digest.clone());
+            delta.bundles.insert(key, (position.unsigned_abs(), row));
+        }
     }
     Ok(delta)
 }
 
+async fn bodies(
+    connection: &mut PgConnection,
+    set: Set,
+    sql: &str,
+    ids: BTreeSet<Uuid>,
+) -> Result<Vec<String>, ViewError> {
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    Ok(sqlx::query_scalar(set.sql(sql)).bind(ids).fetch_all(connection).await?)
+}
+
+/// What a batch touches that may be there already.
+#[derive(Default)]
+struct Touched {
+    sessions: BTreeSet<Uuid>,
+    runs: BTreeSet<Uuid>,
+    /// Single bundles, by session and digest.
+    expired: BTreeSet<(Uuid, String)>,
+    /// Sessions whose bundles all go.
+    deleted: BTreeSet<Uuid>,
+}
+
+impl Touched {
+    fn by(&mut self, recorded: &Recorded) {
+        let id = recorded.stream.id;
+        match &recorded.event {
+            Event::Session(event) => {
+                self.sessions.insert(id);
+                match event {
+                    session::Event::BundleExpired { digest } => {
+                        self.expired.insert((id, digest.0.clone()));
+                    }
+                    session::Event::Deleted {} => {
+                        self.deleted.insert(id);
+                    }
+                    session::Event::Created(_)
+                    | session::Event::Renamed { .. }
+                    | session::Event::Forked { .. }
+                    | session::Event::Archived {}
+                    | session::Event::Restored {}
+                    | session::Event::RunStarted { .. }
+                    | session::Event::RunEnded { .. }
+                    | session::Event::BundleStored { .. } => {}
+                }
+            }
+            Event::Run(event) => {
+                self.runs.insert(id);
+                if let run::Event::Requested(requested) = event {
+                    self.sessions.insert(requested.session.0);
+                }
+            }
+            Event::Actor(_) | Event::Log(_) => {}
+        }
+    }
+}
+
 /// One statement a table.
 async fn store(connection: &mut PgConnection, set: Set, delta: &Delta) -> Result<(), ViewError> {
-    store_sessions(connection, set, delta).await?;
-    store_runs(connection, set, delta).await?;
+    if !delta.sessions.is_empty() {
+        store_sessions(connection, set, delta).await?;
+    }
+    if !delta.runs.is_empty() {
+        store_runs(connection, set, delta).await?;
+    }
+    if !delta.timeline.is_empty() {
+        store_timeline(connection, set, delta).await?;
+    }
+    if !delta.bundles.is_empty() {
+        store_bundles(connection, set, delta).await?;
+    }
+    Ok(())
+}
+
+async fn store_timeline(
+    connection: &mut PgConnection,
+    set: Set,
+    delta: &Delta,
+) -> Result<(), ViewError> {
     let (mut runs, mut versions, mut bodies) = (vec![], vec![], vec![]);
     for (RunId(run), row) in &delta.timeline {
         runs.push(*run);
@@ -165,25 +247,38 @@ async fn store(connection: &mut PgConnection, set: Set, delta: &Delta) -> Result
     .bind(runs)
     .bind(versions)
     .bind(bodies)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    let (mut ids, mut sessions, mut positions, mut bodies) = (vec![], vec![], vec![], vec![]);
-    for ((SessionId(session), id), (position, row)) in &delta.bundles {
-        ids.push(id.clone());
+    Ok(())
+}
+
+async fn store_bundles(
+    connection: &mut PgConnection,
+    set: Set,
+    delta: &Delta,
+) -> Result<(), ViewError> {
+    let (mut ids, mut sessions, mut positions, mut expired, mut bodies) =
+        (vec![], vec![], vec![], vec![], vec![]);
+    for ((SessionId(session), digest), (position, row)) in &delta.bundles {
+        ids.push(digest.0.clone());
         sessions.push(*session);
         positions.push(position.cast_signed());
+        expired.push(row.expired);
         bodies.push(serde_json::to_string(row)?);
     }
     sqlx::query(set.sql(
-        "insert into {bundle} (id, session, position, body)
-         select i, s, p, b::json from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[]) t(i, s, p, b)
-         on conflict (session, id) do update set position = excluded.position, body = excluded.body",
+        "insert into {bundle} (id, session, position, expired, body)
+         select i, s, p, e, b::json
+         from unnest($1::text[], $2::uuid[], $3::bigint[], $4::boolean[], $5::text[]) t(i, s, p, e, b)
+         on conflict (session, id) do update
+         set position = excluded.position, expired = excluded.expired, body = excluded.body",
     ))
     .bind(ids)
     .bind(sessions)
     .bind(positions)
+    .bind(expired)
     .bind(bodies)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -193,25 +288,25 @@ async fn store_sessions(
     set: Set,
     delta: &Delta,
 ) -> Result<(), ViewError> {
-    let (mut ids, mut owners, mut archived, mut versions, mut bodies) =
+    let (mut ids, mut owners, mut standings, mut versions, mut bodies) =
         (vec![], vec![], vec![], vec![], vec![]);
     for row in delta.sessions.values() {
         ids.push(row.id.0);
         owners.push(row.owner.0);
-        archived.push(row.archived || row.deleted);
+        standings.push(row.standing());
         versions.push(row.version.0.cast_signed());
         bodies.push(serde_json::to_string(row)?);
     }
     sqlx::query(set.sql(
-        "insert into {session} (id, owner, archived, version, body)
-         select i, o, a, v, b::json
-         from unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::bigint[], $5::text[]) t(i, o, a, v, b)
+        "insert into {session} (id, owner, standing, version, body)
+         select i, o, s, v, b::json
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[]) t(i, o, s, v, b)
          on conflict (id) do update
-         set archived = excluded.archived, version = excluded.version, body = excluded.body",
+         set standing = excluded.standing, version = excluded.version, body = excluded.body",
     ))
     .bind(ids)
     .bind(owners)
-    .bind(archived)
+    .bind(standings)
     .bind(versions)
     .bind(bodies)
     .execute(connection)
@@ -240,7 +335,7 @@ async fn store_runs(
     .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.requested.session.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.requested.owner.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.state == crate::model::RunState::Queued).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.state == RunState::Queued).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.is_active()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.workload.as_str()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.publishing.next).collect::<Vec<_>>())

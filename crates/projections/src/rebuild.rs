@@ -4,15 +4,15 @@ use std::fmt;
 
 use domain::ids::Position;
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{Executor as _, PgConnection, PgPool};
 
 use crate::{
     ViewError,
     projector::{BATCH, batch},
-    tables::{Set, create, drop_all, swap},
+    tables::{Found, Set, create, drop_all, found, lock, swap},
 };
 
-/// The columns that are compared, by table.
+/// The tables that are compared.
 const COMPARED: [&str; 4] = ["session", "run", "run_timeline", "bundle"];
 
 /// What a rebuild came to.
@@ -55,51 +55,86 @@ impl fmt::Display for Rebuilt {
     }
 }
 
-/// Builds every read model anew and puts it in the place of the one in use; with `diff` it only says how
-/// they differ. The projector goes on meanwhile: the comparison holds it for the last batch.
-pub async fn rebuild(pool: &PgPool, diff: bool) -> Result<Rebuilt, ViewError> {
-    let mut connection = pool.acquire().await?;
-    drop_all(&mut connection, Set::Next).await?;
-    create(&mut connection, Set::Next).await?;
-    drop(connection);
-    while batch(pool, Set::Next, BATCH).await?.1 > 0 {}
-    // From here the projector waits for this transaction: both sets are at the same position.
-    let mut tx = pool.begin().await?;
-    let live: i64 = sqlx::query_scalar(
-        Set::Live.sql("select position from {checkpoint} where projection = 'views' for update"),
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let mut next = position_of(&mut tx).await?;
-    while next < live {
-        // Positions are dense: this is exactly what is missing.
-        batch(pool, Set::Next, (live - next).min(BATCH)).await?;
-        next = position_of(&mut tx).await?;
-    }
-    let mut differences = Vec::new();
-    if live == next {
-        for table in COMPARED {
-            differences.push(compare(&mut tx, table).await?);
+/// Makes the read models where they are missing, and builds them anew where another build of Paddock made
+/// them in another shape. Several processes at once wait for each other.
+pub async fn prepare(pool: &PgPool) -> Result<(), ViewError> {
+    let mut guard = pool.begin().await?;
+    lock(&mut guard).await?;
+    match found(&mut guard).await? {
+        Found::Fitting => {}
+        Found::Missing => create(&mut guard, Set::Live).await?,
+        Found::Other => {
+            tracing::info!("the read models are of another shape and are built anew");
+            match build(pool, i64::MAX).await {
+                Ok(position) => tracing::info!(%position, "the read models are built"),
+                // The projector stops at the same event, says so, and goes on once it can be read.
+                Err(error @ ViewError::Poison { .. }) => {
+                    tracing::error!(%error, "the read models are built up to there");
+                }
+                Err(error) => return Err(error),
+            }
+            swap(&mut guard).await?;
         }
     }
-    if diff {
-        drop_all(&mut tx, Set::Next).await?;
-    } else {
-        swap(&mut tx).await?;
-    }
-    tx.commit().await?;
-    Ok(Rebuilt { position: Position(next.unsigned_abs()), differences, replaced: !diff })
+    guard.commit().await?;
+    Ok(())
 }
 
-async fn position_of(connection: &mut sqlx::PgConnection) -> Result<i64, ViewError> {
-    let sql = Set::Next.sql("select position from {checkpoint}");
+/// Builds every read model anew and puts it in the place of the one in use; with `diff` it only says how
+/// they differ. The projector goes on meanwhile: only the end, when both are at the same position, holds it.
+pub async fn rebuild(pool: &PgPool, diff: bool) -> Result<Rebuilt, ViewError> {
+    let mut guard = pool.begin().await?;
+    lock(&mut guard).await?;
+    build(pool, position_of(&mut guard, Set::Live).await?).await?;
+    // The projector's first statement of a batch waits for this, holding nothing yet; readers do not.
+    let hold = Set::Live.sql("lock table {checkpoint} in exclusive mode");
+    guard.execute(hold).await?;
+    let live = position_of(&mut guard, Set::Live).await?;
+    let position = go_on(pool, live).await?;
+    let mut differences = Vec::new();
+    for table in COMPARED {
+        differences.push(compare(&mut guard, table).await?);
+    }
+    if diff {
+        drop_all(&mut guard, Set::Next).await?;
+    } else {
+        swap(&mut guard).await?;
+    }
+    guard.commit().await?;
+    Ok(Rebuilt { position, differences, replaced: !diff })
+}
+
+/// Makes the second set of tables and fills it up to a position, or to the log's end.
+async fn build(pool: &PgPool, until: i64) -> Result<Position, ViewError> {
+    let mut tx = pool.begin().await?;
+    drop_all(&mut tx, Set::Next).await?;
+    create(&mut tx, Set::Next).await?;
+    tx.commit().await?;
+    go_on(pool, until).await
+}
+
+/// Fills the second set further. Positions are dense: their difference is a number of events.
+async fn go_on(pool: &PgPool, until: i64) -> Result<Position, ViewError> {
+    let mut at = {
+        let mut connection = pool.acquire().await?;
+        position_of(&mut connection, Set::Next).await?
+    };
+    while at < until {
+        let (position, events) = batch(pool, Set::Next, (until - at).min(BATCH)).await?;
+        at = position.0.cast_signed();
+        if events == 0 {
+            break;
+        }
+    }
+    Ok(Position(at.unsigned_abs()))
+}
+
+async fn position_of(connection: &mut PgConnection, set: Set) -> Result<i64, ViewError> {
+    let sql = set.sql("select position from {checkpoint} where projection = 'views'");
     Ok(sqlx::query_scalar(sql).fetch_one(connection).await?)
 }
 
-async fn compare(
-    connection: &mut sqlx::PgConnection,
-    table: &str,
-) -> Result<Differences, ViewError> {
+async fn compare(connection: &mut PgConnection, table: &str) -> Result<Differences, ViewError> {
     let count = |from: Set, other: Set| {
         let text = format!(
             "select count(*) from (select t::text from {} t except all select t::text from {} t) d",

@@ -1,6 +1,6 @@
 //! The tables, and their second set while they are built anew.
 
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 /// Which set of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +37,21 @@ impl Set {
     }
 }
 
+/// The shape of the rows. Raise it with every change of `model` or of the definitions below: read models of
+/// another shape are built anew before anything is served.
+pub(crate) const SHAPE: i32 = 2;
+
 /// The columns beside `body` are what lists and the background tasks look for; `body` is the whole row as
 /// `model` has it. Names of constraints and indexes are PostgreSQL's own, so that both sets have them.
-const DEFINITIONS: &str = "
+pub(crate) const DEFINITIONS: &str = "
 create table {session} (
   id         uuid   not null primary key,
   owner      uuid   not null,
-  archived   boolean not null,
+  standing   text   not null,
   version    bigint not null,
   body       json   not null
 );
+create index on {session} (standing, id);
 create table {run} (
   id         uuid   not null primary key,
   session    uuid   not null,
@@ -73,33 +78,57 @@ create table {bundle} (
   id         text   not null collate \"C\",
   session    uuid   not null,
   position   bigint not null,
+  expired    boolean not null,
   body       json   not null,
   primary key (session, id)
 );
-create index on {bundle} (session, position);
+create index on {bundle} (session, position) where not expired;
 create table {checkpoint} (
-  projection text   not null primary key,
-  position   bigint not null
+  projection text    not null primary key,
+  position   bigint  not null,
+  shape      integer not null
 );
-insert into {checkpoint} values ('views', 0);
 ";
 
-/// Makes the tables that are missing. Several processes at once wait for each other.
-pub async fn prepare(pool: &PgPool) -> Result<(), sqlx::Error> {
-    const LOCK: i64 = 0x7061_6464_7669_6577;
-    let mut tx = pool.begin().await?;
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
+/// What is at the place of the tables in use.
+pub(crate) enum Found {
+    /// Nothing.
+    Missing,
+    /// Tables of this build's shape.
+    Fitting,
+    /// Tables of another build's shape.
+    Other,
+}
+
+pub(crate) async fn found(connection: &mut PgConnection) -> Result<Found, sqlx::Error> {
     let there: bool = sqlx::query_scalar("select to_regclass('view.checkpoint') is not null")
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut *connection)
         .await?;
     if !there {
-        create(&mut tx, Set::Live).await?;
+        return Ok(Found::Missing);
     }
-    tx.commit().await
+    // By way of JSON, because the first shape had no such column.
+    let shape: Option<Option<i32>> =
+        sqlx::query_scalar("select (to_jsonb(c)->>'shape')::integer from view.checkpoint c")
+            .fetch_optional(connection)
+            .await?;
+    Ok(if shape == Some(Some(SHAPE)) { Found::Fitting } else { Found::Other })
+}
+
+/// Waits for whoever else makes or replaces tables, until the transaction ends.
+pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const LOCK: i64 = 0x7061_6464_7669_6577;
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(connection).await?;
+    Ok(())
 }
 
 pub(crate) async fn create(connection: &mut PgConnection, set: Set) -> Result<(), sqlx::Error> {
-    connection.execute(set.sql(DEFINITIONS)).await.map(drop)
+    connection.execute(set.sql(DEFINITIONS)).await?;
+    sqlx::query(set.sql("insert into {checkpoint} values ('views', 0, $1)"))
+        .bind(SHAPE)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 pub(crate) async fn drop_all(connection: &mut PgConnection, set: Set) -> Result<(), sqlx::Error> {

@@ -1,9 +1,12 @@
+use std::convert::Infallible;
+
 use axum::{
     extract::FromRequestParts,
     http::{Method, header, request::Parts},
 };
 use axum_extra::extract::CookieJar;
 use domain::ids::UserId;
+use url::Url;
 
 use super::secret::digest;
 use crate::{
@@ -12,9 +15,31 @@ use crate::{
 };
 
 /// The browser's cookie. Not `__Host-`: that wants TLS, and this is loopback.
-pub(super) const COOKIE: &str = "paddock";
+pub(crate) const COOKIE: &str = "paddock";
 
-/// Who asks: an extractor, so that a handler that does not take one says that it is public.
+/// The cookie's name at this address. Browsers keep one jar for all ports of a host, and several
+/// installations may be on one machine.
+pub(super) fn cookie_name(public_url: &Url) -> String {
+    match public_url.port() {
+        Some(port) => format!("{COOKIE}-{port}"),
+        None => COOKIE.to_owned(),
+    }
+}
+
+/// Says that a route is for anybody: what a handler takes in place of a [`Caller`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublicRoute;
+
+impl<S: Sync> FromRequestParts<S> for PublicRoute {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+/// Who asks. Every handler takes one, or an [`Asked`](crate::request::Asked) with one in it, or says that it
+/// is a [`PublicRoute`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) user: UserId,
@@ -30,7 +55,9 @@ impl FromRequestParts<AppState> for Caller {
             return by_token(token.ok_or_else(Problem::unauthenticated)?, state).await;
         }
         let cookies = CookieJar::from_headers(&parts.headers);
-        let cookie = cookies.get(COOKIE).ok_or_else(Problem::unauthenticated)?;
+        let cookie = cookies
+            .get(&cookie_name(&state.settings.public_url))
+            .ok_or_else(Problem::unauthenticated)?;
         if !is_safe(&parts.method) && !same_origin(parts) {
             return Err(Problem::new(
                 axum::http::StatusCode::FORBIDDEN,

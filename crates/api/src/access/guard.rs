@@ -27,6 +27,7 @@ fn is_ours(host: &str, state: &AppState) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    matches!(name, "localhost" | "127.0.0.1" | "::1")
-        || state.settings.public_url.host_str() == Some(name)
+    let ours = state.settings.public_url.host_str().unwrap_or_default();
+    let ours = ours.trim_start_matches('[').trim_end_matches(']');
+    ["localhost", "127.0.0.1", "::1", ours].iter().any(|own| name.eq_ignore_ascii_case(own))
 }

@@ -1,53 +1,67 @@
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use domain::{
-    ids::TextId,
-    run::{InputKind, Outcome},
-};
-use projections::model::{RunRow, RunState, reason};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{ids::TextId, run::Probe, text::TextRef};
+use projections::model::{PullRequest, RunRow, reason};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{problem::Answer, state::AppState};
+use crate::{
+    names::{InputKind, ProbeVerdict, RunAction, RunFailure, RunOutcome, RunState},
+    problem::Answer,
+    state::AppState,
+};
+
+/// How many bytes of a prompt are in lists.
+const BEGINNING: u32 = 4096;
 
 /// A run.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct RunBody {
     id: Uuid,
     session_id: Uuid,
-    /// queued, provisioning, restoring, running, awaiting_input, idle, publishing, snapshotting, succeeded,
-    /// failed or cancelled
-    #[schema(value_type = String)]
     state: RunState,
     /// Since when it is in that state.
     since: DateTime<Utc>,
     /// Why it is in that state, in words.
     reason: Option<String>,
-    /// succeeded, failed or cancelled, once it has ended.
-    #[schema(value_type = Option<String>)]
-    outcome: Option<Outcome>,
-    /// Why it failed, as a kind.
-    #[schema(value_type = Option<String>)]
-    failure: Option<domain::run::Failure>,
+    /// How it ended, once it has.
+    outcome: Option<RunOutcome>,
+    /// Why it failed, or is about to.
+    failure: Option<RunFailure>,
     repo: String,
     branch: String,
     base: String,
-    /// The first prompt; null once erased.
+    issue: Option<u64>,
+    /// The first prompt; null once erased. In lists its beginning: at most 4,096 bytes.
     prompt: Option<String>,
+    /// How many prompts it had.
+    prompts: u32,
     profile: String,
     egress: String,
+    /// Whether the pull request is to be a draft.
+    draft: bool,
     generation: Option<u32>,
+    /// How often a lost workload was started again.
+    retries: u32,
     pull_request: Option<PullRequestBody>,
     usage: UsageBody,
     /// What waits for an answer.
     inputs: Vec<InputBody>,
     /// Until when it stays idle.
     idle_until: Option<DateTime<Utc>>,
+    /// When it is ended if it has not by then.
+    deadline_at: Option<DateTime<Utc>>,
+    /// What holds the workload in.
+    sandbox: Option<String>,
     /// The limits that are not enforced here.
     missing_limits: Vec<String>,
+    /// Whether it may run although its fence or a limit cannot be enforced.
+    accepts_unenforced: bool,
+    /// How its fence was proven.
+    fence: Vec<ProbeBody>,
     /// What last happened.
     last_event: String,
     /// When that was.
@@ -58,18 +72,18 @@ pub(crate) struct RunBody {
     created_by: Uuid,
     version: u64,
     /// What may be asked of it now.
-    allowed_actions: Vec<&'static str>,
+    allowed_actions: Vec<RunAction>,
 }
 
 /// A pull request.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct PullRequestBody {
     pub(crate) url: String,
     pub(crate) number: u64,
 }
 
 /// What was used.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct UsageBody {
     input_tokens: u64,
     output_tokens: u64,
@@ -80,11 +94,9 @@ pub(crate) struct UsageBody {
 }
 
 /// Something that waits for an answer.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct InputBody {
     id: String,
-    /// permission or question
-    #[schema(value_type = String)]
     kind: InputKind,
     /// The agent's own JSON of it; null once erased. Hostile: show it as text.
     detail: Option<Value>,
@@ -93,50 +105,84 @@ pub(crate) struct InputBody {
     until: DateTime<Utc>,
 }
 
+/// One probe of the fence, from inside.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ProbeBody {
+    /// What was dialled or looked up.
+    target: String,
+    verdict: ProbeVerdict,
+}
+
+impl From<PullRequest> for PullRequestBody {
+    fn from(pull: PullRequest) -> Self {
+        Self { url: pull.url, number: pull.number }
+    }
+}
+
+impl From<Probe> for ProbeBody {
+    fn from(probe: Probe) -> Self {
+        Self { target: probe.target, verdict: probe.verdict.into() }
+    }
+}
+
+type Texts = HashMap<TextId, String>;
+
 impl RunBody {
-    /// Runs with their texts.
-    pub(crate) async fn of(state: &AppState, rows: Vec<RunRow>) -> Answer<Vec<Self>> {
-        let ids: Vec<TextId> = rows
-            .iter()
-            .flat_map(|row| {
-                let inputs = row.inputs.values().map(|input| &input.detail);
-                row.prompt.iter().chain(&row.detail).chain(inputs).map(|text| text.reference)
-            })
-            .collect();
+    /// A run with its texts.
+    pub(crate) async fn one(state: &AppState, row: RunRow) -> Answer<Self> {
+        let ids: Vec<TextId> = row.texts().map(|text| text.reference).collect();
         let texts = state.views.texts(&ids).await?;
+        Ok(Self::with(row, &texts))
+    }
+
+    /// Runs for a list, with the beginnings of their prompts.
+    pub(crate) async fn list(state: &AppState, rows: Vec<RunRow>) -> Answer<Vec<Self>> {
+        let prompts: Vec<TextId> =
+            rows.iter().filter_map(|row| row.prompt.as_ref()).map(|text| text.reference).collect();
+        let is_prompt = |id: &TextId| prompts.contains(id);
+        let others: Vec<TextId> = rows
+            .iter()
+            .flat_map(|row| row.texts().map(|text| text.reference).filter(|id| !is_prompt(id)))
+            .collect();
+        let mut texts = state.views.texts(&others).await?;
+        texts.extend(state.views.beginnings(&prompts, BEGINNING).await?);
         Ok(rows.into_iter().map(|row| Self::with(row, &texts)).collect())
     }
 
-    fn with(row: RunRow, texts: &HashMap<TextId, String>) -> Self {
-        let text = |reference: &domain::text::TextRef| texts.get(&reference.reference);
-        let detail = row.detail.as_ref().and_then(text).map(String::as_str);
+    fn with(row: RunRow, texts: &Texts) -> Self {
+        let text = |text: &TextRef| texts.get(&text.reference).map(String::as_str);
         let inputs = row.inputs.iter().map(|(id, input)| InputBody {
             id: id.0.clone(),
-            kind: input.kind,
+            kind: input.kind.into(),
             detail: text(&input.detail).and_then(|detail| serde_json::from_str(detail).ok()),
             since: input.since,
             until: input.until,
         });
+        let deadline = TimeDelta::seconds(row.requested.deadline_seconds.into());
+        let (sandbox, missing_limits) =
+            row.enforcement.clone().map(|held| (held.sandbox, held.missing)).unzip();
         Self {
             id: row.id.0,
             session_id: row.requested.session.0,
-            state: row.state,
+            state: row.state.into(),
             since: row.since,
-            reason: reason(&row, detail),
-            outcome: row.outcome,
-            failure: row.failure,
+            reason: reason(&row, text),
+            outcome: row.outcome.map(Into::into),
+            failure: row.failure.map(Into::into),
             inputs: inputs.collect(),
-            prompt: row.prompt.as_ref().and_then(text).cloned(),
-            allowed_actions: actions(&row),
+            prompt: row.prompt.as_ref().and_then(text).map(str::to_owned),
+            allowed_actions: row.allowed_actions().into_iter().map(Into::into).collect(),
             repo: row.requested.repo.to_string(),
             branch: row.requested.branch.to_string(),
             base: row.requested.base.to_string(),
+            issue: row.requested.issue,
+            prompts: row.prompts,
             profile: row.requested.profile,
             egress: row.requested.egress,
+            draft: row.requested.draft,
             generation: row.generation.map(|generation| generation.0),
-            pull_request: row
-                .pull_request
-                .map(|pull| PullRequestBody { url: pull.url, number: pull.number }),
+            retries: row.retries,
+            pull_request: row.pull_request.map(Into::into),
             usage: UsageBody {
                 input_tokens: row.usage.input_tokens,
                 output_tokens: row.usage.output_tokens,
@@ -145,7 +191,11 @@ impl RunBody {
                 cost_micro_usd: row.usage.cost_micro_usd,
             },
             idle_until: row.idle_until,
-            missing_limits: row.enforcement.map(|held| held.missing).unwrap_or_default(),
+            deadline_at: row.started_at.map(|started| started + deadline),
+            sandbox,
+            missing_limits: missing_limits.unwrap_or_default(),
+            accepts_unenforced: row.requested.accept_unenforced,
+            fence: row.fence.into_iter().map(Into::into).collect(),
             last_event: row.last_event.0,
             last_event_at: row.last_event.1,
             created_at: row.created_at,
@@ -155,24 +205,4 @@ impl RunBody {
             version: row.version.0,
         }
     }
-}
-
-/// What `decide` would accept: the page offers these and no others.
-fn actions(row: &RunRow) -> Vec<&'static str> {
-    let mut actions = match row.state {
-        RunState::Queued | RunState::Provisioning | RunState::Restoring => vec!["prompt", "cancel"],
-        RunState::Running => vec!["prompt", "interrupt", "finish", "cancel"],
-        RunState::AwaitingInput => vec!["answer", "prompt", "interrupt", "finish", "cancel"],
-        RunState::Idle => vec!["prompt", "finish", "cancel"],
-        RunState::Publishing => vec!["cancel"],
-        RunState::Snapshotting if !row.cancelling => vec!["cancel"],
-        RunState::Snapshotting | RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
-            vec![]
-        }
-    };
-    let unpublished = row.pushed.is_some() && row.pull_request.is_none();
-    if row.finished_at.is_some() && unpublished {
-        actions.push("publish");
-    }
-    actions
 }

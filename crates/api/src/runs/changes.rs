@@ -48,8 +48,9 @@ pub(crate) async fn get_run_changes(
         }
     }
     let kept = crate::link::kept_changes(state.pool(), run).await?;
-    let kept = kept.ok_or_else(|| {
-        Problem::unavailable("no-changes-yet", "The run has no workspace to compare yet")
+    let kept = kept.ok_or_else(|| match row.finished_at {
+        None => Problem::unavailable("no-changes-yet", "The run has no workspace to compare yet"),
+        Some(_) => Problem::not_found("diff: the run ended without one"),
     })?;
     let Answered::Changes { base, head, diff, truncated } = kept;
     Ok(Json(ChangesBody { base, head, diff, truncated, live: false }))

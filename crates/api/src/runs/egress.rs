@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::{
     access::Caller,
     answer::ListBody,
-    gateway::{self, Decision, Kind, Verdict},
+    gateway::{self, Decision},
+    names::{EgressKind, EgressVerdict},
     problem::{Answer, Problem},
     request::{Id, ListQuery, Params},
     state::AppState,
@@ -20,14 +21,10 @@ use crate::{
 pub(crate) struct DecisionBody {
     id: Uuid,
     at: DateTime<Utc>,
-    /// connect, http, model or git
-    #[schema(value_type = String)]
-    kind: Kind,
+    kind: EgressKind,
     host: String,
     port: u16,
-    /// allowed or refused
-    #[schema(value_type = String)]
-    verdict: Verdict,
+    verdict: EgressVerdict,
     /// By which rule.
     rule: String,
     bytes_up: u64,
@@ -41,10 +38,10 @@ impl From<Decision> for DecisionBody {
         Self {
             id: decision.id,
             at: decision.at,
-            kind: decision.kind,
+            kind: decision.kind.into(),
             host: decision.host,
             port: decision.port,
-            verdict: decision.verdict,
+            verdict: decision.verdict.into(),
             rule: decision.rule,
             bytes_up: decision.bytes_up,
             bytes_down: decision.bytes_down,

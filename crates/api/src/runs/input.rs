@@ -1,7 +1,4 @@
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::extract::State;
 use domain::{
     ids::{InputId, RunId},
     run::{Answer as Given, Command},
@@ -13,7 +10,7 @@ use utoipa::ToSchema;
 use crate::{
     answer::{CommandBody, Done},
     problem::{Answer, Problem},
-    request::{Asked, text},
+    request::{Asked, Segments, id, text},
     state::AppState,
 };
 
@@ -47,14 +44,13 @@ pub(crate) enum Reply {
     responses((status = 202, description = "The agent will be told", body = CommandBody)))]
 pub(crate) async fn answer_input(
     State(state): State<AppState>,
-    Path((id, input)): Path<(String, String)>,
+    Segments((run, input)): Segments<(String, String)>,
     asked: Asked<NewAnswer>,
 ) -> Answer<Done> {
-    let wrong = |error| Problem::invalid(StatusCode::BAD_REQUEST, "id", error);
-    let id: RunId = id.parse().map_err(wrong)?;
+    let run: RunId = id("id", &run)?;
     let (answer, texts) = given(&state, &asked.body)?;
     let command = Command::GiveInput { input: InputId(input), answer };
-    Ok(Done::accepted(state.commands.run(id, command, asked.caused(texts)).await?))
+    Ok(Done::accepted(state.commands.run(run, command, asked.caused(texts)).await?))
 }
 
 fn given(state: &AppState, new: &NewAnswer) -> Answer<(Given, Vec<SealedText>)> {

@@ -3,11 +3,13 @@ use std::{convert::Infallible, time::Duration};
 use async_stream::stream;
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
+use chrono::TimeDelta;
 use domain::ids::RunId;
 use futures::Stream;
+use projections::model::Workload;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -19,12 +21,15 @@ use crate::{
     state::AppState,
 };
 
+/// How long a workload may take to hand over what it kept, once its run has ended.
+const HAND_OVER: TimeDelta = TimeDelta::seconds(15);
 /// How many items are read at once.
 const BATCH: u32 = 256;
 
 /// Which part of the output.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct OutputQuery {
     /// After this item; `Last-Event-ID` counts more.
     #[serde(default)]
@@ -51,16 +56,13 @@ pub(crate) async fn stream_output(
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     state.views.run(run).await?.ok_or_else(|| Problem::not_found("run"))?;
-    let after = match headers.get("last-event-id") {
-        None => query.after,
-        Some(id) => id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
-            Problem::invalid(
-                StatusCode::BAD_REQUEST,
-                "Last-Event-ID",
-                "is not an id of this stream",
-            )
-        })?,
-    };
+    let after =
+        match headers.get("last-event-id") {
+            None => query.after,
+            Some(id) => id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
+                Problem::malformed("Last-Event-ID", "is not an id of this stream")
+            })?,
+        };
     let items = items(state, run, after, query.follow);
     Ok(Sse::new(items).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))))
 }
@@ -93,6 +95,10 @@ fn items(
     }
 }
 
+/// Whether nothing more will come: the run has ended, and its workload, which may still hand over what it
+/// kept, is gone or has had its time.
 async fn has_ended(state: &AppState, run: RunId) -> bool {
-    matches!(state.views.run(run).await, Ok(Some(row)) if row.finished_at.is_some())
+    let Ok(Some(row)) = state.views.run(run).await else { return false };
+    let now = state.commands.context().now();
+    row.finished_at.is_some_and(|at| row.workload == Workload::None || at + HAND_OVER <= now)
 }

@@ -21,7 +21,14 @@ use crate::{
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RunsQuery {
+    /// How many items, 1 to 200; 50 unless told otherwise.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// `<stream>@<version>`: what the answer must include.
+    at_least: Option<String>,
     /// Those that have not ended.
     #[serde(default)]
     active: bool,
@@ -29,15 +36,16 @@ pub(crate) struct RunsQuery {
 
 /// Lists runs, the newest first.
 #[utoipa::path(get, path = "/api/v1/runs", operation_id = "listRuns", tag = "runs",
-    params(ListQuery, RunsQuery),
+    params(RunsQuery),
     responses((status = 200, description = "A part of the list", body = ListBody<RunBody>)))]
 pub(crate) async fn list_runs(
     State(state): State<AppState>,
     _caller: Caller,
-    Params(list): Params<ListQuery>,
     Params(query): Params<RunsQuery>,
 ) -> Answer<Json<ListBody<RunBody>>> {
-    listed(&state, &list, &RunFilter { session: None, active: query.active }).await
+    let RunsQuery { limit, cursor, at_least, active } = query;
+    let list = ListQuery { limit, cursor, at_least };
+    listed(&state, &list, &RunFilter { session: None, active }).await
 }
 
 /// Lists a session's runs, the newest first.
@@ -63,7 +71,7 @@ async fn listed(
 ) -> Answer<Json<ListBody<RunBody>>> {
     state.at_least(list.at_least.as_deref()).await?;
     let page = state.views.runs(filter, list.cursor.as_deref(), list.limit()?).await??;
-    let items = RunBody::of(state, page.items).await?;
+    let items = RunBody::list(state, page.items).await?;
     Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))
 }
 
@@ -80,7 +88,5 @@ pub(crate) async fn get_run(
     state.at_least(query.at_least.as_deref()).await?;
     let row = state.views.run(id).await?.ok_or_else(|| Problem::not_found("run"))?;
     let etag = format!("\"{}\"", row.version);
-    let body = RunBody::of(&state, vec![row]).await?.pop();
-    let body = body.ok_or_else(|| Problem::not_found("run"))?;
-    Ok(([(header::ETAG, etag)], Json(body)).into_response())
+    Ok(([(header::ETAG, etag)], Json(RunBody::one(&state, row).await?)).into_response())
 }

@@ -1,8 +1,8 @@
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 use domain::{
     ids::{RunId, SessionId},
     run::{Command, Requested},
-    session::State as Session,
+    session::{self, State as Session},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use crate::{
     answer::{CommandBody, Done},
     problem::{Answer, Problem},
-    profiles::Profile,
     request::{Asked, Id, text, within},
     state::AppState,
 };
@@ -45,11 +44,13 @@ pub(crate) async fn start_run(
     Id(session): Id<SessionId>,
     asked: Asked<NewRun>,
 ) -> Answer<Done> {
+    const NAME: &str = "run.start";
+    if let Some(first) = asked.answered(&state, NAME, Some(session.into())).await? {
+        return Ok(Done::created(first));
+    }
     let prompt = text("prompt", asked.body.prompt.clone())?;
-    let name = asked.body.profile.clone().unwrap_or_else(|| "default".to_owned());
-    let profile = state.settings.profiles.get(&name);
-    let profile = profile.ok_or_else(|| Problem::field("profile", "there is no such profile"))?;
-    let requested = requested(&state, session, &asked, name, &profile).await?;
+    let requested = requested(&state, session, &asked).await;
+    let requested = asked.audited(&state, NAME, Some(session.into()), requested).await?;
     let context = state.commands.context();
     let sealed = context.seal(prompt);
     let request = Command::Request {
@@ -66,19 +67,30 @@ async fn requested(
     state: &AppState,
     session: SessionId,
     asked: &Asked<NewRun>,
-    profile_name: String,
-    profile: &Profile,
 ) -> Answer<Requested> {
     let new = &asked.body;
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    let profile_name = new.profile.clone().unwrap_or_else(|| "default".to_owned());
+    let profile = state.settings.profiles.get(&profile_name).ok_or_else(|| {
+        let words = "there is no such profile";
+        Problem::refused(unprocessable, "profile-not-found", "profile", words)
+    })?;
     let egress = new.egress.clone().unwrap_or_else(|| "github".to_owned());
     if egress != "github" {
-        return Err(Problem::field("egress", "only github is there for now"));
+        let words = "only github is there for now";
+        return Err(Problem::refused(unprocessable, "egress-not-there", "egress", words));
     }
     let deadline = new.deadline_seconds.unwrap_or(profile.deadline_seconds);
     let linger = new.linger_seconds.unwrap_or(profile.linger_seconds);
     let input_timeout = new.input_timeout_seconds.unwrap_or(profile.input_timeout_seconds);
     let (Session::Known(known), _) = state.commands.load_session(session).await? else {
-        return Err(Problem::not_found("session"));
+        let code = session::Rejection::NotFound.code();
+        return Err(Problem::refused(
+            StatusCode::NOT_FOUND,
+            code,
+            "id",
+            "there is no such session",
+        ));
     };
     Ok(Requested {
         session,

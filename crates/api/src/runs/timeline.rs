@@ -1,6 +1,8 @@
+use std::collections::HashMap;
+
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use domain::ids::RunId;
+use domain::ids::{RunId, TextId};
 use projections::{Cursor, model::TimelineRow};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,11 +28,18 @@ pub(crate) struct TimelineBody {
     kind: String,
     /// In words.
     summary: String,
+    /// The beginning of the text that came with it, at most 2,000 bytes: a prompt, a question, an answer, the
+    /// words of whoever failed. Null once erased. May be hostile: show it as text.
+    text: Option<String>,
 }
 
-impl From<TimelineRow> for TimelineBody {
-    fn from(row: TimelineRow) -> Self {
+/// How many bytes of a text are in a time line.
+const BEGINNING: u32 = 2000;
+
+impl TimelineBody {
+    fn with(row: TimelineRow, texts: &HashMap<TextId, String>) -> Self {
         Self {
+            text: row.text.and_then(|text| texts.get(&text.reference).cloned()),
             version: row.version.0,
             position: row.position.0,
             time: row.time,
@@ -54,6 +63,8 @@ pub(crate) async fn list_run_events(
     state.at_least(list.at_least.as_deref()).await?;
     state.views.run(run).await?.ok_or_else(|| Problem::not_found("run"))?;
     let page = state.views.timeline(run, list.cursor.as_deref(), list.limit()?).await??;
-    let items = page.items.into_iter().map(TimelineBody::from).collect();
+    let texts = page.items.iter().filter_map(|row| row.text.as_ref()).map(|text| text.reference);
+    let texts = state.views.beginnings(&texts.collect::<Vec<_>>(), BEGINNING).await?;
+    let items = page.items.into_iter().map(|row| TimelineBody::with(row, &texts)).collect();
     Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use domain::ids::{BundleDigest, SessionId};
-use projections::model::BundleRow;
+use projections::{Cursor, model::BundleRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
     access::Caller,
     answer::ListBody,
     problem::{Answer, Problem},
-    request::{Id, Params, ReadQuery},
+    request::{Id, ListQuery, Params},
     state::AppState,
 };
 
@@ -54,22 +54,23 @@ impl From<BundleRow> for ArtifactBody {
     }
 }
 
-/// Lists a session's bundles, the newest first.
+/// Lists a session's bundles that are in the store, the newest first.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/artifacts", operation_id = "listArtifacts", tag = "sessions",
-    params(("id" = Uuid, Path), ReadQuery),
-    responses((status = 200, description = "Those in the store", body = ListBody<ArtifactBody>)))]
+    params(("id" = Uuid, Path), ListQuery),
+    responses((status = 200, description = "A part of the list", body = ListBody<ArtifactBody>)))]
 pub(crate) async fn list_artifacts(
     State(state): State<AppState>,
     _caller: Caller,
     Id(id): Id<SessionId>,
-    Params(query): Params<ReadQuery>,
+    Params(list): Params<ListQuery>,
 ) -> Answer<Json<ListBody<ArtifactBody>>> {
-    state.at_least(query.at_least.as_deref()).await?;
+    state.at_least(list.at_least.as_deref()).await?;
     if state.views.session(id).await?.is_none() {
         return Err(Problem::not_found("session"));
     }
-    let items = state.views.bundles(id).await?.into_iter().map(ArtifactBody::from).collect();
-    Ok(Json(ListBody { items, next: None }))
+    let page = state.views.bundles(id, list.cursor.as_deref(), list.limit()?).await??;
+    let items = page.items.into_iter().map(ArtifactBody::from).collect();
+    Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))
 }
 
 /// A bundle's name among all sessions'.
@@ -104,8 +105,7 @@ pub(crate) async fn get_artifact_content(
     _caller: Caller,
     Id(id): Id<ArtifactId>,
 ) -> Answer<Response> {
-    let bundles = state.views.bundles(id.session).await?;
-    if !bundles.iter().any(|bundle| bundle.info.digest == id.digest) {
+    if state.views.bundle(id.session, &id.digest).await?.is_none() {
         return Err(Problem::not_found("artifact"));
     }
     let content = state.bundles.open(&id.digest, None).await?;

@@ -3,10 +3,11 @@ use domain::{ids::SessionId, session::Command};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::create::MAX_TITLE;
 use crate::{
     answer::{CommandBody, Done},
     problem::Answer,
-    request::{Asked, Id, Nothing, text},
+    request::{Asked, Id, Nothing, line},
     state::AppState,
 };
 
@@ -27,7 +28,7 @@ pub(crate) async fn rename_session(
     Id(id): Id<SessionId>,
     asked: Asked<SessionChange>,
 ) -> Answer<Done> {
-    let sealed = state.commands.context().seal(text("title", asked.body.title.clone())?);
+    let sealed = state.commands.context().seal(line("title", &asked.body.title, MAX_TITLE)?);
     let command = Command::Rename { title: sealed.reference.clone() };
     Ok(Done::accepted(state.commands.session(id, command, asked.caused(vec![sealed])).await?))
 }

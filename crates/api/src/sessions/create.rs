@@ -1,4 +1,4 @@
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 use domain::{
     github::{Branch, Repository},
     ids::SessionId,
@@ -12,9 +12,12 @@ use crate::{
     answer::{CommandBody, Done},
     github::GitHubError,
     problem::{Answer, Problem},
-    request::{Asked, text},
+    request::{Asked, line},
     state::AppState,
 };
+
+/// The most characters of a title.
+pub(super) const MAX_TITLE: usize = 500;
 
 /// What a session is made with.
 #[derive(Deserialize, ToSchema)]
@@ -22,7 +25,7 @@ use crate::{
 pub(crate) struct NewSession {
     /// The repository, as owner/name.
     repo: String,
-    /// What it is about; the issue's title where an issue is named.
+    /// What it is about, in one line of at most 500 characters; the issue's title where an issue is named.
     title: Option<String>,
     /// The issue to work on.
     issue: Option<u64>,
@@ -38,50 +41,87 @@ pub(crate) async fn create_session(
     State(state): State<AppState>,
     asked: Asked<NewSession>,
 ) -> Answer<Done> {
-    let new = &asked.body;
-    let repo: Repository = new.repo.parse().map_err(|error| Problem::field("repo", error))?;
-    let about = state.github.repository(&repo).await?;
-    if !about.can_push() {
-        return Err(Problem::field("repo", "the installation's credential may not push to it"));
+    const NAME: &str = "session.create";
+    if let Some(first) = asked.answered(&state, NAME, None).await? {
+        return Ok(Done::created(first));
     }
-    let base = base_of(&state, &repo, new.base.as_deref().unwrap_or(&about.default_branch)).await?;
-    let title = match (&new.title, new.issue) {
-        (Some(title), _) => title.clone(),
-        (None, Some(number)) => issue_title(&state, &repo, number).await?,
-        (None, None) => return Err(Problem::field("title", "is needed where no issue is named")),
-    };
-    let title = text("title", title)?;
+    let settled = settled(&state, &asked.body).await;
+    let Settled { repo, base, title } = asked.audited(&state, NAME, None, settled).await?;
     let context = state.commands.context();
     let id = SessionId(context.id());
-    let sealed = context.seal(title.clone());
+    let branch = working_branch(&title, id.0)?;
+    let sealed = context.seal(title);
     let created = Created {
         repo,
         base,
-        branch: working_branch(&title, id.0)?,
+        branch,
         title: sealed.reference.clone(),
-        issue: new.issue,
+        issue: asked.body.issue,
         owner: asked.caller.user,
     };
     let caused = asked.caused(vec![sealed]);
     Ok(Done::created(state.commands.session(id, Command::Create(created), caused).await?))
 }
 
-async fn base_of(state: &AppState, repo: &Repository, base: &str) -> Answer<Branch> {
-    let base: Branch = base.parse().map_err(|error| Problem::field("base", error))?;
-    match state.github.branch(repo, &base).await? {
-        Some(_) => Ok(base),
-        None => Err(Problem::field("base", format!("the repository has no branch {base}"))),
+/// What the forge had to say for.
+struct Settled {
+    repo: Repository,
+    base: Branch,
+    title: String,
+}
+
+async fn settled(state: &AppState, new: &NewSession) -> Answer<Settled> {
+    let repo: Repository = new.repo.parse().map_err(|error| Problem::field("repo", error))?;
+    let base = new.base.as_deref().map(str::parse).transpose();
+    let base: Option<Branch> = base.map_err(|error| Problem::field("base", error))?;
+    let title = new.title.as_deref().map(|title| line("title", title, MAX_TITLE)).transpose()?;
+    if title.is_none() && new.issue.is_none() {
+        return Err(Problem::field("title", "is needed where no issue is named"));
     }
+    let about = state.github.repository(&repo).await?;
+    if about.archived || !about.can_push() {
+        let words = if about.archived {
+            "the repository is archived"
+        } else {
+            "the installation's credential may not push to it"
+        };
+        return Err(refused("repository-not-writable", "repo", words));
+    }
+    let base = match base {
+        Some(base) => base,
+        None => about.default_branch.parse().map_err(|error| Problem::field("base", error))?,
+    };
+    if state.github.branch(&repo, &base).await?.is_none() {
+        let words = format!("the repository has no branch {base}");
+        return Err(refused("base-not-found", "base", &words));
+    }
+    let of_issue = match new.issue {
+        Some(number) => Some(issue_title(state, &repo, number).await?),
+        None => None,
+    };
+    // One of the two is there.
+    let title = title.or(of_issue).unwrap_or_default();
+    Ok(Settled { repo, base, title })
 }
 
 async fn issue_title(state: &AppState, repo: &Repository, number: u64) -> Answer<String> {
     match state.github.issue(repo, number).await {
-        Ok(issue) => Ok(issue.title),
+        // Another's words: made to fit, not refused.
+        Ok(issue) => {
+            let title: String = issue.title.chars().filter(|c| !c.is_control()).collect();
+            let title: String = title.trim().chars().take(MAX_TITLE).collect();
+            Ok(if title.is_empty() { format!("Issue #{number}") } else { title })
+        }
         Err(GitHubError::NotFound) => {
-            Err(Problem::field("issue", format!("the repository has no issue #{number}")))
+            let words = format!("the repository has no issue #{number}");
+            Err(refused("issue-not-found", "issue", &words))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn refused(code: &str, field: &str, words: &str) -> Problem {
+    Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, code, field, words)
 }
 
 /// `paddock/<what it is about>-<a bit of its id>`: readable, and never somebody else's.

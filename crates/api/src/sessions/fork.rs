@@ -1,16 +1,16 @@
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 use domain::{
     ids::{BundleDigest, SessionId},
-    session::{BundleInfo, Command, Created, State as Session},
+    session::{self, BundleInfo, Command, Created, State as Session},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::create::working_branch;
+use super::create::{MAX_TITLE, working_branch};
 use crate::{
     answer::{CommandBody, Done},
     problem::{Answer, Problem},
-    request::{Asked, Id, text},
+    request::{Asked, Id, line},
     state::AppState,
 };
 
@@ -33,39 +33,61 @@ pub(crate) async fn fork_session(
     Id(from): Id<SessionId>,
     asked: Asked<NewFork>,
 ) -> Answer<Done> {
-    let (Session::Known(origin), _) = state.commands.load_session(from).await? else {
-        return Err(Problem::not_found("session"));
+    const NAME: &str = "session.fork";
+    if let Some(first) = asked.answered(&state, NAME, Some(from.into())).await? {
+        return Ok(Done::created(first));
+    }
+    let settled = settled(&state, from, &asked).await;
+    let (origin, bundle, title) = asked.audited(&state, NAME, Some(from.into()), settled).await?;
+    let context = state.commands.context();
+    let id = SessionId(context.id());
+    let branch = working_branch(&title, id.0)?;
+    let sealed = context.seal(title);
+    let created =
+        Created { branch, title: sealed.reference.clone(), owner: asked.caller.user, ..origin };
+    let mut caused = asked.caused(vec![sealed]);
+    // It was about the session that is forked.
+    caused.if_match = None;
+    let command = Command::Fork { created, from, bundle };
+    Ok(Done::created(state.commands.session(id, command, caused).await?))
+}
+
+/// What is forked, from which bundle, and what about.
+async fn settled(
+    state: &AppState,
+    from: SessionId,
+    asked: &Asked<NewFork>,
+) -> Answer<(Created, BundleInfo, String)> {
+    let (origin, version) = state.commands.load_session(from).await?;
+    let Session::Known(origin) = origin else {
+        let code = session::Rejection::NotFound.code();
+        return Err(Problem::refused(
+            StatusCode::NOT_FOUND,
+            code,
+            "id",
+            "there is no such session",
+        ));
+    };
+    asked.matches(version)?;
+    let none = |words| {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem::refused(status, "bundle-not-found", "bundle", words)
     };
     let bundle = match &asked.body.bundle {
-        Some(digest) => stored(&state, from, &BundleDigest(digest.clone())).await?,
-        None => origin.head.clone().ok_or_else(|| {
-            Problem::field("bundle", "the session has no bundle yet: it has not run")
-        })?,
+        Some(digest) => {
+            let found = state.views.bundle(from, &BundleDigest(digest.clone())).await?;
+            found.map(|bundle| bundle.info).ok_or_else(|| none("the session has no such bundle"))?
+        }
+        None => origin
+            .head
+            .clone()
+            .ok_or_else(|| none("the session has no bundle yet: it has not run"))?,
     };
     let title = if let Some(title) = &asked.body.title {
-        text("title", title.clone())?
+        line("title", title, MAX_TITLE)?
     } else {
         let title = state.commands.text(origin.created.title.reference).await?;
         title.unwrap_or_else(|| "Fork".to_owned())
     };
-    let context = state.commands.context();
-    let id = SessionId(context.id());
-    let sealed = context.seal(title.clone());
-    let created = Created {
-        branch: working_branch(&title, id.0)?,
-        title: sealed.reference.clone(),
-        owner: asked.caller.user,
-        ..origin.created
-    };
-    let command = Command::Fork { created, from, bundle };
-    let caused = asked.caused(vec![sealed]);
-    Ok(Done::created(state.commands.session(id, command, caused).await?))
-}
-
-async fn stored(state: &AppState, session: SessionId, digest: &BundleDigest) -> Answer<BundleInfo> {
-    let bundles = state.views.bundles(session).await?;
-    let found = bundles.into_iter().find(|bundle| bundle.info.digest == *digest);
-    found
-        .map(|bundle| bundle.info)
-        .ok_or_else(|| Problem::field("bundle", "the session has no such bundle"))
+    Ok((origin.created, bundle, title))
 }

@@ -21,7 +21,14 @@ use crate::{
 /// Which sessions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SessionsQuery {
+    /// How many items, 1 to 200; 50 unless told otherwise.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// `<stream>@<version>`: what the answer must include.
+    at_least: Option<String>,
     /// Those in the archive, in place of those that are not.
     #[serde(default)]
     archived: bool,
@@ -29,16 +36,17 @@ pub(crate) struct SessionsQuery {
 
 /// Lists sessions, the newest first.
 #[utoipa::path(get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
-    params(ListQuery, SessionsQuery),
+    params(SessionsQuery),
     responses((status = 200, description = "A part of the list", body = ListBody<SessionBody>)))]
 pub(crate) async fn list_sessions(
     State(state): State<AppState>,
     _caller: Caller,
-    Params(list): Params<ListQuery>,
     Params(query): Params<SessionsQuery>,
 ) -> Answer<Json<ListBody<SessionBody>>> {
+    let SessionsQuery { limit, cursor, at_least, archived } = query;
+    let list = ListQuery { limit, cursor, at_least };
     state.at_least(list.at_least.as_deref()).await?;
-    let filter = SessionFilter { archived: query.archived };
+    let filter = SessionFilter { archived };
     let page = state.views.sessions(&filter, list.cursor.as_deref(), list.limit()?).await??;
     let items = SessionBody::of(&state, page.items).await?;
     Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))

@@ -5,7 +5,7 @@ mod refused;
 mod work;
 
 use domain::{
-    event::{Event, Recorded},
+    event::{Actor, Event, Recorded},
     ids::{Generation, RunId, SessionId, StreamVersion},
     run, session,
     stream::StreamId,
@@ -13,9 +13,9 @@ use domain::{
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::{
-    Accepted, Caused, CommandError, Context, Doorbell, StoreError,
+    Accepted, Caused, CommandError, Context, Doorbell, Idempotency, StoreError,
     handler::work::Work,
-    store::{self, load},
+    store::{self, Append, AppendError, append::Unit, key::first_answer, load},
 };
 
 /// Handles commands and reads single streams. Cheap to clone.
@@ -134,6 +134,35 @@ impl Commands {
         after: StreamVersion,
     ) -> Result<Vec<Recorded>, StoreError> {
         load::events_after(&self.pool, id.into(), after).await
+    }
+
+    /// The first answer to this key of this actor, if there is one: for those who decide something before
+    /// the command, which must not be decided anew.
+    pub async fn answered(
+        &self,
+        actor: Actor,
+        key: &Idempotency,
+    ) -> Result<Option<Accepted>, CommandError> {
+        first_answer(&self.pool, actor, key).await
+    }
+
+    /// As [`actor`](Self::actor), within the caller's transaction: on any error it is lost. The caller
+    /// rings the doorbell after the commit.
+    pub async fn actor_in_tx(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        stream: StreamId,
+        event: domain::actor::Event,
+        caused: &Caused,
+    ) -> Result<(), CommandError> {
+        let after = load::head_on(&mut **tx, stream).await?;
+        let append = Append { after, events: vec![Event::Actor(event)] };
+        let unit = Unit::new(&self.context, caused.actor, vec![append], &caused.texts);
+        match unit.insert(&mut **tx, None).await {
+            Ok(()) => Ok(()),
+            Err(AppendError::VersionTaken | AppendError::KeyTaken) => Err(CommandError::Contended),
+            Err(AppendError::Store(error)) => Err(error.into()),
+        }
     }
 
     /// Appends events of an actor's own stream that follow from no decision: signing in, tokens.

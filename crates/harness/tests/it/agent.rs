@@ -130,7 +130,13 @@ async fn an_agent_that_is_killed_is_seen_and_can_be_started_again() {
     let agent = children(children(harness.child.id())[0])[0];
     crate::support::kill(agent, "-KILL");
     wait_for("the end of the agent", || !is_alive(agent)).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Its process is gone before the harness has been told so.
+    let seen = async {
+        while matches!(harness.status().await, Agent::Running { .. }) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), seen).await.unwrap();
     assert_eq!(harness.status().await, Agent::Exited { code: None, signal: Some(9) });
     assert!(matches!(harness.start().await.unwrap().agent, Agent::Running { .. }));
     harness.end().await;

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    codec,
-    event::{Event, Positioned},
-    ids::{RunId, SessionId},
+    event::Event,
+    ids::{BundleDigest, RunId, SessionId, StreamVersion},
+    stream::StreamId,
 };
 
 use super::{BundleRow, RunRow, SessionRow, TimelineRow, session::BundleChange};
+use crate::log_reader::Logged;
 
 /// What a batch of the log does to the read models: the rows that it touches, as they are after it.
 #[derive(Debug, Default)]
@@ -14,51 +15,71 @@ pub(crate) struct Delta {
     pub(crate) sessions: BTreeMap<SessionId, SessionRow>,
     pub(crate) runs: BTreeMap<RunId, RunRow>,
     pub(crate) timeline: Vec<(RunId, TimelineRow)>,
-    pub(crate) bundles: BTreeMap<(SessionId, String), (u64, BundleRow)>,
+    /// With the position of the event that stored each.
+    pub(crate) bundles: BTreeMap<(SessionId, BundleDigest), (u64, BundleRow)>,
+}
+
+/// An event that does not follow what is projected of its stream. The log holds every stream whole and in
+/// order, so either it is damaged or the read model is.
+#[derive(Debug, thiserror::Error)]
+#[error("{stream} goes on with version {found}, where {expected} is next")]
+pub(crate) struct OutOfOrder {
+    stream: StreamId,
+    found: StreamVersion,
+    expected: StreamVersion,
 }
 
 impl Delta {
     /// Takes in the next event. The rows that it touches are already here, if they exist.
-    pub(crate) fn apply(&mut self, positioned: &Positioned) {
-        let recorded = &positioned.recorded;
+    pub(crate) fn apply(&mut self, logged: &Logged) -> Result<(), OutOfOrder> {
+        let recorded = &logged.positioned.recorded;
+        let position = logged.positioned.position;
         match &recorded.event {
             Event::Session(event) => {
                 let id = SessionId(recorded.stream.id);
-                let change = if let Some(row) = self.sessions.get_mut(&id) {
-                    row.apply(recorded, event)
+                logged.follows(self.sessions.get(&id).map(|row| row.version))?;
+                if let Some(row) = self.sessions.get_mut(&id) {
+                    let change = row.apply(recorded, event);
+                    self.bundles(id, position.0, change);
+                } else if let Some(row) = SessionRow::begun(recorded, event) {
+                    self.sessions.insert(id, row);
                 } else {
-                    self.sessions.extend(SessionRow::begun(recorded, event).map(|row| (id, row)));
-                    None
-                };
-                self.bundles(id, positioned.position.0, change);
+                    return Err(logged.out_of_order(StreamVersion::NONE));
+                }
             }
             Event::Run(event) => {
                 let id = RunId(recorded.stream.id);
-                let name = codec::encode(&recorded.event).name;
-                match self.runs.get_mut(&id) {
-                    Some(row) => row.apply(recorded, event, &name),
-                    None => self.runs.extend(RunRow::begun(recorded, event).map(|row| (id, row))),
-                }
-                let session = self.runs.get(&id).map(|row| row.requested.session);
-                if let Some(session) = session.and_then(|session| self.sessions.get_mut(&session)) {
+                logged.follows(self.runs.get(&id).map(|row| row.version))?;
+                let session = if let Some(row) = self.runs.get_mut(&id) {
+                    row.apply(recorded, event, &logged.name);
+                    row.requested.session
+                } else if let Some(row) = RunRow::begun(recorded, event) {
+                    let session = row.requested.session;
+                    self.runs.insert(id, row);
+                    session
+                } else {
+                    return Err(logged.out_of_order(StreamVersion::NONE));
+                };
+                if let Some(session) = self.sessions.get_mut(&session) {
                     session.apply_run(recorded, event);
                 }
-                let row = TimelineRow::of(positioned.position, recorded, event, name);
+                let row = TimelineRow::of(position, recorded, event, logged.name.clone());
                 self.timeline.push((id, row));
             }
             // These have no read model yet: they are read from the log itself.
             Event::Actor(_) | Event::Log(_) => {}
         }
+        Ok(())
     }
 
     fn bundles(&mut self, session: SessionId, position: u64, change: Option<BundleChange>) {
         match change {
             None => {}
             Some(BundleChange::Stored(row)) => {
-                self.bundles.insert((session, row.info.digest.0.clone()), (position, row));
+                self.bundles.insert((session, row.info.digest.clone()), (position, row));
             }
             Some(BundleChange::Expired(digest)) => {
-                if let Some((_, row)) = self.bundles.get_mut(&(session, digest.0)) {
+                if let Some((_, row)) = self.bundles.get_mut(&(session, digest)) {
                     row.expired = true;
                 }
             }
@@ -67,5 +88,21 @@ impl Delta {
                 own.for_each(|(_, (_, row))| row.expired = true);
             }
         }
+    }
+}
+
+impl Logged {
+    fn follows(&self, known: Option<StreamVersion>) -> Result<(), OutOfOrder> {
+        let known = known.unwrap_or(StreamVersion::NONE);
+        if self.positioned.recorded.version == known.next() {
+            Ok(())
+        } else {
+            Err(self.out_of_order(known))
+        }
+    }
+
+    fn out_of_order(&self, known: StreamVersion) -> OutOfOrder {
+        let recorded = &self.positioned.recorded;
+        OutOfOrder { stream: recorded.stream, found: recorded.version, expected: known.next() }
     }
 }

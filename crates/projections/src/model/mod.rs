@@ -1,12 +1,17 @@
 //! The rows of the read models, and what each event does to them: pure.
 
+mod actions;
 mod delta;
 mod run;
 mod session;
 mod summary;
 mod words;
 
+pub use actions::{RunAction, SessionAction};
 pub(crate) use delta::Delta;
 pub use run::{Input, Publishing, PullRequest, RunRow, RunState, TimelineRow, Workload};
 pub use session::{BundleRow, SessionRow};
 pub use words::reason;
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::summary::summary;
+use super::summary::{summary, text};
 
 /// How long the last snapshot may take before the run ends without it, in seconds.
 const SNAPSHOT_SECONDS: i64 = 180;
@@ -42,6 +42,8 @@ pub struct RunRow {
     pub detail: Option<TextRef>,
     /// Whether it is to be cancelled.
     pub cancelling: bool,
+    /// Whether it was told to publish and end: a workload that takes over goes on from there.
+    pub finishing: bool,
     /// The newest generation.
     pub generation: Option<Generation>,
     /// What should be true of its workload.
@@ -100,6 +102,23 @@ pub enum RunState {
     Cancelled,
 }
 
+impl RunState {
+    /// Every state.
+    pub const ALL: [Self; 11] = [
+        Self::Queued,
+        Self::Provisioning,
+        Self::Restoring,
+        Self::Running,
+        Self::AwaitingInput,
+        Self::Idle,
+        Self::Publishing,
+        Self::Snapshotting,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+}
+
 /// What should be true of a run's workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -147,6 +166,8 @@ pub struct Publishing {
     pub next: Option<DateTime<Utc>>,
     /// How often it failed.
     pub failures: u32,
+    /// In whose words, the last time.
+    pub detail: Option<TextRef>,
 }
 
 /// A pull request.
@@ -173,6 +194,8 @@ pub struct TimelineRow {
     pub name: String,
     /// In words.
     pub summary: String,
+    /// The text that came with it, if one did.
+    pub text: Option<TextRef>,
 }
 
 impl TimelineRow {
@@ -184,6 +207,7 @@ impl TimelineRow {
             actor: recorded.actor,
             name,
             summary: summary(event),
+            text: text(event).cloned(),
         }
     }
 }
@@ -204,6 +228,7 @@ impl RunRow {
             failure: None,
             detail: None,
             cancelling: false,
+            finishing: false,
             generation: None,
             workload: Workload::None,
             enforcement: None,
@@ -224,6 +249,12 @@ impl RunRow {
             last_event: ("run.requested".to_owned(), recorded.time),
             version: recorded.version,
         })
+    }
+
+    /// The texts that it refers to.
+    pub fn texts(&self) -> impl Iterator<Item = &TextRef> {
+        let inputs = self.inputs.values().map(|input| &input.detail);
+        self.prompt.iter().chain(&self.detail).chain(&self.publishing.detail).chain(inputs)
     }
 
     /// Whether it has neither ended nor waits in the queue.
@@ -279,12 +310,37 @@ impl RunRow {
         }
     }
 
+    fn publish_failed(
+        &mut self,
+        stage: PublishStage,
+        detail: &TextRef,
+        retry_at: Option<DateTime<Utc>>,
+        at: DateTime<Utc>,
+    ) {
+        let failure = match stage {
+            PublishStage::Push => Failure::Push,
+            PublishStage::PullRequest => {
+                self.publishing.failures += 1;
+                self.publishing.next = retry_at;
+                self.publishing.detail = Some(detail.clone());
+                Failure::PullRequest
+            }
+        };
+        if retry_at.is_none() && self.finished_at.is_none() {
+            self.failure = Some(failure);
+            self.detail = Some(detail.clone());
+            self.publishing.next = None;
+            self.enter(RunState::Snapshotting, at);
+        }
+    }
+
     /// Takes in one event of its own stream.
     pub(super) fn apply(&mut self, recorded: &Recorded, event: &Event, name: &str) {
         let at = recorded.time;
         self.version = recorded.version;
         self.last_event = (name.to_owned(), at);
         match event {
+            Event::Requested(_) | Event::Restored { .. } | Event::SnapshotStored { .. } => {}
             Event::Queued { reason } => {
                 self.enter(RunState::Queued, at);
                 self.queued = Some(reason.clone());
@@ -296,19 +352,19 @@ impl RunRow {
                 self.enter(RunState::Provisioning, at);
             }
             Event::WorkloadCreated { enforcement, .. } => {
-                self.workload = Workload::Keep;
+                if self.workload == Workload::Create {
+                    self.workload = Workload::Keep;
+                }
                 self.enforcement = Some(enforcement.clone());
-                self.enter(RunState::Restoring, at);
+                // The sidecar in it may have said more by now.
+                if self.state == RunState::Provisioning {
+                    self.enter(RunState::Restoring, at);
+                }
             }
             Event::FenceVerified { probes, .. } => self.fence.clone_from(probes),
-            Event::Requested(_) | Event::Restored { .. } | Event::SnapshotStored { .. } => {}
             Event::Ready { agent_session, agent_version, .. } => {
                 self.agent = Some((agent_session.clone(), agent_version.clone()));
-                let resumed = if self.pushed.is_some() || self.publishing.next.is_some() {
-                    RunState::Publishing
-                } else {
-                    RunState::Running
-                };
+                let resumed = if self.finishing { RunState::Publishing } else { RunState::Running };
                 self.enter(resumed, at);
             }
             Event::PromptSubmitted { text, .. } => {
@@ -334,7 +390,10 @@ impl RunRow {
                     self.enter(RunState::Running, at);
                 }
             }
-            Event::FinishRequested { .. } => self.enter(RunState::Publishing, at),
+            Event::FinishRequested { .. } => {
+                self.finishing = true;
+                self.enter(RunState::Publishing, at);
+            }
             Event::CancelRequested {} => {
                 self.cancelling = true;
                 self.publishing.next = None;
@@ -348,32 +407,23 @@ impl RunRow {
             }
             Event::BranchPushed { head, .. } => {
                 self.pushed = Some(head.clone());
-                self.publishing = Publishing { next: Some(at), failures: 0 };
+                self.publishing.next = Some(at);
             }
             Event::PublishSkipped {} => {
                 self.changes = Some(false);
+                self.publishing.next = None;
                 self.enter(RunState::Snapshotting, at);
             }
             Event::PublishFailed { stage, detail, retry_at, .. } => {
-                self.publishing.failures += 1;
-                self.publishing.next = *retry_at;
-                self.detail = Some(detail.clone());
-                if retry_at.is_none() && self.finished_at.is_none() {
-                    self.failure = Some(match stage {
-                        PublishStage::Push => Failure::Push,
-                        PublishStage::PullRequest => Failure::PullRequest,
-                    });
-                    self.enter(RunState::Snapshotting, at);
-                }
+                self.publish_failed(*stage, detail, *retry_at, at);
             }
             Event::PublishRequested {} => {
-                self.publishing = Publishing { next: Some(at), failures: 0 };
+                self.publishing = Publishing { next: Some(at), ..Publishing::default() };
             }
             Event::PullRequestOpened { number, url, .. } => {
                 self.pull_request = Some(PullRequest { number: *number, url: url.clone() });
                 self.publishing = Publishing::default();
                 if self.finished_at.is_none() {
-                    self.detail = None;
                     self.enter(RunState::Snapshotting, at);
                 }
             }
@@ -383,6 +433,9 @@ impl RunRow {
                 self.retries += 1;
                 self.generation = Some(*generation);
                 self.workload = Workload::Create;
+                // What was proven of the one before says nothing of this one.
+                self.enforcement = None;
+                self.fence.clear();
                 self.enter(RunState::Provisioning, at);
             }
             Event::Succeeded { changes } => {

@@ -105,6 +105,15 @@ impl SessionRow {
         })
     }
 
+    /// Which of the lists of sessions it is in, as its table has it.
+    pub(crate) fn standing(&self) -> &'static str {
+        match (self.deleted, self.archived) {
+            (true, _) => "deleted",
+            (false, true) => "archived",
+            (false, false) => "open",
+        }
+    }
+
     /// Takes in one event of its own stream.
     pub(super) fn apply(&mut self, recorded: &Recorded, event: &Event) -> Option<BundleChange> {
         self.version = recorded.version;

@@ -1,4 +1,7 @@
-use domain::run::{Answer, Event, FinishCause, InputKind, PublishStage};
+use domain::{
+    run::{Answer, Event, FinishCause, InputKind, PublishStage},
+    text::TextRef,
+};
 
 use super::words;
 
@@ -64,6 +67,43 @@ pub(super) fn summary(event: &Event) -> String {
         | Event::PublishRequested {}
         | Event::Cancelled {}
         | Event::WorkloadRemoved { .. } => String::new(),
+    }
+}
+
+/// The text that an event refers to.
+pub(super) const fn text(event: &Event) -> Option<&TextRef> {
+    match event {
+        Event::PromptSubmitted { text, .. } => Some(text),
+        Event::InputRequired { detail, .. } | Event::PublishFailed { detail, .. } => Some(detail),
+        Event::InputGiven { answer, .. } => match answer {
+            Answer::Reject { message } => message.as_ref(),
+            Answer::Answers { answers } => Some(answers),
+            Answer::Once | Answer::Always | Answer::TimedOut | Answer::Withdrawn => None,
+        },
+        Event::TurnFailed { detail, .. } | Event::Failed { detail, .. } => detail.as_ref(),
+        Event::Requested(_)
+        | Event::Queued { .. }
+        | Event::Admitted { .. }
+        | Event::WorkloadCreated { .. }
+        | Event::FenceVerified { .. }
+        | Event::Restored { .. }
+        | Event::Ready { .. }
+        | Event::TurnStarted { .. }
+        | Event::Idle { .. }
+        | Event::Interrupted {}
+        | Event::FinishRequested { .. }
+        | Event::CancelRequested {}
+        | Event::BranchPushed { .. }
+        | Event::PublishSkipped {}
+        | Event::PublishRequested {}
+        | Event::PullRequestOpened { .. }
+        | Event::UsageReported { .. }
+        | Event::SnapshotStored { .. }
+        | Event::Lost { .. }
+        | Event::Retried { .. }
+        | Event::Succeeded { .. }
+        | Event::Cancelled {}
+        | Event::WorkloadRemoved { .. } => None,
     }
 }
 

@@ -1,49 +1,70 @@
-use domain::run::{Failure, QueueReason, Verdict};
+use domain::{
+    run::{Failure, QueueReason, Verdict},
+    text::TextRef,
+};
 
 use super::{RunRow, RunState};
 
-/// Why a run is where it is, in words. `detail` is the text of `row.detail`, where it still exists.
+/// Why a run is where it is, in words; none where the state says all. `text` looks a text up, if it still
+/// exists.
 #[must_use]
-pub fn reason(row: &RunRow, detail: Option<&str>) -> Option<String> {
-    let with_detail = |words: &str| match detail {
+pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> Option<String> {
+    let with = |words: &str, detail: &Option<TextRef>| match detail.as_ref().and_then(&text) {
         Some(detail) => format!("{words}: {detail}"),
         None => words.to_owned(),
     };
-    Some(match row.state {
-        RunState::Queued => {
-            row.queued.as_ref().map_or_else(|| "waiting for admission".to_owned(), queued)
+    let failed = |kind: Failure| with(failure(kind), &row.detail);
+    let pending = || match row.publishing.failures {
+        0 => "pushed, pull request pending".to_owned(),
+        1 => with("pushed, pull request pending; 1 try failed", &row.publishing.detail),
+        tries => {
+            let words = format!("pushed, pull request pending; {tries} tries failed");
+            with(&words, &row.publishing.detail)
         }
-        RunState::Provisioning => match &row.lost {
+    };
+    match row.state {
+        RunState::Queued => Some(match &row.queued {
+            Some(reason) => queued(reason),
+            None => "waiting for admission".to_owned(),
+        }),
+        RunState::Provisioning => Some(match &row.lost {
             Some(lost) if row.retries > 0 => format!("starting again after: {lost}"),
             _ => "the sandbox is being made".to_owned(),
-        },
+        }),
         RunState::Restoring => {
-            "the fence is proven, the repository put in place, the agent started".to_owned()
+            let words = "the fence is proven, the repository put in place, the agent started";
+            Some(words.to_owned())
         }
-        RunState::Running | RunState::Cancelled => return None,
+        RunState::Running => None,
         RunState::AwaitingInput => {
-            format!("waiting for {} to be answered", plural(row.inputs.len()))
+            Some(format!("waiting for {} to be answered", plural(row.inputs.len())))
         }
-        RunState::Idle => match row.idle_until {
+        RunState::Idle => Some(match row.idle_until {
             Some(until) => {
                 format!("the turn is over; stays until {}", until.format("%H:%M:%S UTC"))
             }
             None => "the turn is over".to_owned(),
-        },
-        RunState::Publishing => match (&row.pushed, row.publishing.failures) {
-            (None, _) => "committing and pushing".to_owned(),
-            (Some(_), 0) => "pushed, pull request pending".to_owned(),
-            (Some(_), failures) => {
-                with_detail(&format!("pushed, pull request pending; {failures} tries failed"))
-            }
-        },
-        RunState::Snapshotting => "the last snapshot is being taken".to_owned(),
-        RunState::Succeeded => match row.changes {
-            Some(false) => "no changes".to_owned(),
-            _ => return None,
-        },
-        RunState::Failed => with_detail(row.failure.map_or("failed", failure)),
-    })
+        }),
+        RunState::Publishing if row.pushed.is_none() => Some("committing and pushing".to_owned()),
+        RunState::Publishing => Some(pending()),
+        RunState::Snapshotting if row.cancelling => {
+            Some("cancelled; the last snapshot is being taken".to_owned())
+        }
+        RunState::Snapshotting => Some(match row.failure {
+            Some(kind) => format!("the last snapshot is being taken after {}", failed(kind)),
+            None => "the last snapshot is being taken".to_owned(),
+        }),
+        // Asked for again after the end.
+        _ if row.publishing.next.is_some() => Some(pending()),
+        RunState::Failed
+            if row.failure == Some(Failure::PullRequest) && row.pull_request.is_some() =>
+        {
+            Some("pushed; the pull request was opened later".to_owned())
+        }
+        RunState::Failed => Some(row.failure.map_or_else(|| "it failed".to_owned(), failed)),
+        RunState::Succeeded if row.changes == Some(false) => Some("no changes".to_owned()),
+        RunState::Succeeded | RunState::Cancelled => None,
+    }
 }
 
 fn plural(count: usize) -> String {

@@ -1,5 +1,6 @@
-use domain::ids::{RunId, SessionId};
+use domain::ids::{BundleDigest, RunId, SessionId};
 use serde::de::DeserializeOwned;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::{Cursor, NotACursor, Views};
@@ -36,13 +37,28 @@ pub struct RunFilter {
 impl SessionFilter {
     /// The list's name: a cursor of another filter is one of another list.
     fn list(&self) -> String {
-        format!("sessions {}", self.archived)
+        format!("sessions {}", self.standing())
+    }
+
+    fn standing(&self) -> &'static str {
+        if self.archived { "archived" } else { "open" }
     }
 }
 
 impl RunFilter {
     fn list(&self) -> String {
         format!("runs {} {}", self.session.unwrap_or(SessionId(Uuid::nil())), self.active)
+    }
+
+    /// The condition, with the session as `$3`: each is a text of its own, so that each is planned for the
+    /// index that it needs.
+    fn condition(&self) -> &'static str {
+        match (self.session, self.active) {
+            (None, false) => "$3::uuid is null",
+            (None, true) => "$3::uuid is null and (active or queued)",
+            (Some(_), false) => "session = $3",
+            (Some(_), true) => "session = $3 and (active or queued)",
+        }
     }
 }
 
@@ -60,12 +76,11 @@ impl Views {
         let list = filter.list();
         let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
         let bodies: Vec<String> = sqlx::query_scalar(
-            "select body::text from view.session
-             where id < $1 and archived = $2 and not (body->>'deleted')::boolean
+            "select body::text from view.session where standing = $2 and id < $1
              order by id desc limit $3",
         )
         .bind(before)
-        .bind(filter.archived)
+        .bind(filter.standing())
         .bind(i64::from(limit) + 1)
         .fetch_all(&self.pool)
         .await?;
@@ -81,17 +96,16 @@ impl Views {
     ) -> Result<Result<Page<RunRow>, NotACursor>, ViewError> {
         let list = filter.list();
         let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
-        let bodies: Vec<String> = sqlx::query_scalar(
-            "select body::text from view.run
-             where id < $1 and ($2::uuid is null or session = $2) and (not $3 or active or queued)
-             order by id desc limit $4",
-        )
-        .bind(before)
-        .bind(filter.session.map(|session| session.0))
-        .bind(filter.active)
-        .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
-        .await?;
+        let sql = format!(
+            "select body::text from view.run where {} and id < $1 order by id desc limit $2",
+            filter.condition()
+        );
+        let bodies: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(before)
+            .bind(i64::from(limit) + 1)
+            .bind(filter.session.map(|session| session.0))
+            .fetch_all(&self.pool)
+            .await?;
         Ok(Ok(page(&list, &bodies, limit, |row: &RunRow| row.id.to_string())?))
     }
 
@@ -128,15 +142,44 @@ impl Views {
     }
 
     /// A session's bundles that are in the store, the newest first.
-    pub async fn bundles(&self, session: SessionId) -> Result<Vec<BundleRow>, ViewError> {
-        let bodies: Vec<String> = sqlx::query_scalar(
-            "select body::text from view.bundle where session = $1 and not (body->>'expired')::boolean
-             order by position desc limit 1000",
+    pub async fn bundles(
+        &self,
+        session: SessionId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Result<Page<BundleRow>, NotACursor>, ViewError> {
+        let list = format!("bundles {session}");
+        let Ok(before) = start(&list, cursor, i64::MAX) else { return Ok(Err(NotACursor)) };
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "select position, body::text from view.bundle
+             where session = $1 and not expired and position < $2
+             order by position desc limit $3",
         )
         .bind(session.0)
+        .bind(before)
+        .bind(i64::from(limit) + 1)
         .fetch_all(&self.pool)
         .await?;
-        Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?)
+        let (positions, bodies): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
+        let mut positions = positions.into_iter();
+        let last = positions.nth(usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(1));
+        Ok(Ok(page(&list, &bodies, limit, |_: &BundleRow| last.unwrap_or_default().to_string())?))
+    }
+
+    /// One of a session's bundles, if it is in the store.
+    pub async fn bundle(
+        &self,
+        session: SessionId,
+        digest: &BundleDigest,
+    ) -> Result<Option<BundleRow>, ViewError> {
+        let body: Option<String> = sqlx::query_scalar(
+            "select body::text from view.bundle where session = $1 and id = $2 and not expired",
+        )
+        .bind(session.0)
+        .bind(&digest.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
     }
 }
 

@@ -78,6 +78,24 @@ impl Views {
             .collect())
     }
 
+    /// The first bytes of the texts that still exist of those named.
+    pub async fn beginnings(
+        &self,
+        ids: &[TextId],
+        bytes: u32,
+    ) -> Result<HashMap<TextId, String>, ViewError> {
+        let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = sqlx::query!(
+            r#"select id, substring(bytes for $2) as "bytes!" from paddock.event_text
+               where id = any($1)"#,
+            &ids,
+            i32::try_from(bytes).unwrap_or(i32::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (TextId(row.id), beginning(&row.bytes))).collect())
+    }
+
     /// Waits until a stream is projected up to a version; false if that takes longer than `patience`.
     pub async fn wait_for(
         &self,
@@ -135,5 +153,15 @@ impl Views {
         let version: Option<i64> =
             sqlx::query_scalar(sql).bind(stream.id).fetch_optional(&self.pool).await?;
         Ok(StreamVersion(version.unwrap_or(0).unsigned_abs()))
+    }
+}
+
+/// A text that may be cut in the middle of a character.
+fn beginning(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => {
+            String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned()
+        }
+        Ok(_) | Err(_) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }

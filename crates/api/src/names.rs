@@ -1,0 +1,50 @@
+//! The closed sets of words that the API answers with. Each is its own contract: a new variant of the
+//! domain's does not compile until somebody names it here.
+
+use domain::run;
+use projections::model;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident of $source:path { $($variant:ident),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum $name { $($variant),+ }
+
+        impl From<$source> for $name {
+            fn from(value: $source) -> Self {
+                type Source = $source;
+                match value { $(Source::$variant => Self::$variant),+ }
+            }
+        }
+    )+};
+}
+
+names! {
+    /// Where a run is in its life.
+    RunState of model::RunState {
+        Queued, Provisioning, Restoring, Running, AwaitingInput, Idle, Publishing, Snapshotting, Succeeded,
+        Failed, Cancelled,
+    }
+    /// How a run ended.
+    RunOutcome of run::Outcome { Succeeded, Failed, Cancelled }
+    /// Why a run failed.
+    RunFailure of run::Failure {
+        Agent, Model, Deadline, LinkLost, Lost, Sandbox, Repository, Restore, BranchExists, Push,
+        PullRequest,
+    }
+    /// What may be asked of a run.
+    RunAction of model::RunAction { Prompt, Answer, Interrupt, Finish, Cancel, Publish }
+    /// What may be asked of a session.
+    SessionAction of model::SessionAction { Start, Rename, Archive, Restore, Delete, Fork }
+    /// What kind of answer the agent waits for.
+    InputKind of run::InputKind { Permission, Question }
+    /// What came of a probe of the fence.
+    ProbeVerdict of run::Verdict { Refused, TimedOut, Reached, NotProvable }
+    /// By which way something left a run, or tried to.
+    EgressKind of crate::gateway::Kind { Connect, Http, Model, Git }
+    /// What a gateway decided.
+    EgressVerdict of crate::gateway::Verdict { Allowed, Refused }
+}

@@ -1,0 +1,99 @@
+//! The API's own description: what the routes say of themselves, and what holds for all of them.
+
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Content, HttpMethod, Ref, RefOr, Required, ResponseBuilder, SecurityRequirement,
+        path::{Operation, ParameterBuilder, ParameterIn, PathItem},
+        schema::{ObjectBuilder, Type},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use crate::{access, problem::Problem, request::IDEMPOTENCY_KEY, router::routes};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Paddock",
+        description = "Runs coding agents in fenced sandboxes and delivers their pull requests.\n\n\
+            Commands answer where their effect can be waited for: pass `<stream>@<version>` on as \
+            `at_least` of a read. Every error is a problem document (RFC 9457).",
+    ),
+    components(schemas(Problem))
+)]
+pub(crate) struct Api;
+
+/// The API's own description.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    completed(routes().split_for_parts().1)
+}
+
+/// Adds what every operation has: its problems, who may call it, the headers of commands.
+fn completed(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    if let Some(components) = &mut openapi.components {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let words = "What a sign-in link sets; its name ends in `-<port>` off the usual ports.";
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(access::COOKIE, words));
+        components.add_security_scheme("browser", SecurityScheme::ApiKey(cookie));
+    }
+    for item in openapi.paths.paths.values_mut() {
+        for (method, operation) in operations(item) {
+            problems(operation);
+            if operation.security.is_none() {
+                let scheme = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
+                operation.security = Some(vec![scheme("token"), scheme("browser")]);
+            }
+            if method != HttpMethod::Get {
+                command(operation);
+            }
+        }
+    }
+    openapi
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+    [
+        (HttpMethod::Get, &mut item.get),
+        (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Put, &mut item.put),
+        (HttpMethod::Patch, &mut item.patch),
+        (HttpMethod::Delete, &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+}
+
+fn problems(operation: &mut Operation) {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = ResponseBuilder::new()
+        .description("Why it was not done")
+        .content("application/problem+json", content)
+        .build();
+    operation.responses.responses.insert("default".to_owned(), RefOr::T(response));
+}
+
+fn command(operation: &mut Operation) {
+    let header = |name: &str, words: &str| {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(words))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build();
+        RefOr::T(parameter)
+    };
+    operation.parameters.get_or_insert_default().extend([
+        header(
+            IDEMPOTENCY_KEY,
+            "Does it once: the same request under the same key gets the first answer again.",
+        ),
+        header(
+            "If-Match",
+            "The ETag of a read or an answer: refuses with 412 where the stream has gone on since.",
+        ),
+    ]);
+}

@@ -1,0 +1,8 @@
+//! The read models on a real database.
+
+mod lists;
+mod projector;
+mod rebuild;
+mod story;
+mod support;
+mod tasks;
