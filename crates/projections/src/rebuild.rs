@@ -8,12 +8,16 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 
 use crate::{
     ViewError,
-    projector::{BATCH, batch},
+    projector::batch,
     tables::{Found, Set, create, drop_all, found, lock, swap},
 };
 
 /// The tables that are compared.
 const COMPARED: [&str; 4] = ["session", "run", "run_timeline", "bundle"];
+
+/// The most events of one batch. Far more than the projector takes: most rows are then written once, not
+/// once a batch, and some 50 MiB of events are held at a time.
+const LOT: i64 = 20_000;
 
 /// What a rebuild came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,7 +124,7 @@ async fn go_on(pool: &PgPool, until: i64) -> Result<Position, ViewError> {
         position_of(&mut connection, Set::Next).await?
     };
     while at < until {
-        let (position, events) = batch(pool, Set::Next, (until - at).min(BATCH)).await?;
+        let (position, events) = batch(pool, Set::Next, (until - at).min(LOT)).await?;
         at = position.0.cast_signed();
         if events == 0 {
             break;

@@ -91,8 +91,8 @@ impl JobSettings {
 /// reported.
 async fn published_before(commands: &Commands, session: SessionId) -> Result<bool, StoreError> {
     let stream = commands::store::load(commands.pool(), session.into()).await?;
-    for recorded in stream.events.iter().rev() {
-        let Event::Session(session::Event::RunStarted { run }) = &recorded.event else { continue };
+    for event in stream.events.iter().rev() {
+        let Event::Session(session::Event::RunStarted { run }) = event else { continue };
         let events = commands.run_events(*run, StreamVersion::NONE).await?;
         let published = events.iter().any(|recorded| {
             matches!(

@@ -1,7 +1,7 @@
 //! What a command comes to: which streams it loads, and what it would append to each.
 
 use domain::{
-    event::{Event, Recorded},
+    event::Event,
     ids::{Generation, RunId, SessionId},
     run, session,
     stream::StreamId,
@@ -208,15 +208,15 @@ async fn also_or(
     Ok((Append { after: loaded.version, events }, decided))
 }
 
-pub(super) fn fold_session(events: &[Recorded]) -> session::State {
-    session::fold(events.iter().filter_map(|recorded| match &recorded.event {
+pub(super) fn fold_session(events: &[Event]) -> session::State {
+    session::fold(events.iter().filter_map(|event| match event {
         Event::Session(event) => Some(event),
         Event::Run(_) | Event::Actor(_) | Event::Log(_) => None,
     }))
 }
 
-pub(super) fn fold_run(events: &[Recorded]) -> run::State {
-    run::fold(events.iter().filter_map(|recorded| match &recorded.event {
+pub(super) fn fold_run(events: &[Event]) -> run::State {
+    run::fold(events.iter().filter_map(|event| match event {
         Event::Run(event) => Some(event),
         Event::Session(_) | Event::Actor(_) | Event::Log(_) => None,
     }))

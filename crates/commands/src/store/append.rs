@@ -134,12 +134,67 @@ impl<'a> Unit<'a> {
         executor: impl PgExecutor<'_>,
         key: Option<&KeyRow<'_>>,
     ) -> Result<(), AppendError> {
-        let done = if key.is_none() && self.texts.is_empty() {
-            self.insert_events(executor).await
-        } else {
-            self.insert_with_key_and_texts(executor, key).await
+        let done = match (key, self.ids.len(), self.texts.len()) {
+            (None, 1, 0) => self.insert_event(executor).await,
+            (Some(key), 1, 0) => self.insert_event_with_key(executor, key).await,
+            (None, _, 0) => self.insert_events(executor).await,
+            _ => self.insert_with_key_and_texts(executor, key).await,
         };
         done.map_err(|error| self.conflict(error))
+    }
+
+    /// The usual case by itself: arrays of one cost a fifth more than the insert.
+    async fn insert_event(&self, executor: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "insert into paddock.event
+               (id, stream, version, name, schema, body, actor, time, correlation)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            self.ids[0],
+            self.streams[0],
+            self.versions[0],
+            self.names[0],
+            self.schemas[0],
+            self.bodies[0],
+            self.actor,
+            self.time,
+            self.correlation,
+        )
+        .execute(executor)
+        .await
+        .map(drop)
+    }
+
+    async fn insert_event_with_key(
+        &self,
+        executor: impl PgExecutor<'_>,
+        key: &KeyRow<'_>,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "with key as (
+               insert into paddock.idempotency (actor, key, fingerprint, stream, version, target, time)
+               values ($7, $10, $11, $12, $13, $14, $8)
+             )
+             insert into paddock.event
+               (id, stream, version, name, schema, body, actor, time, correlation)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            self.ids[0],
+            self.streams[0],
+            self.versions[0],
+            self.names[0],
+            self.schemas[0],
+            self.bodies[0],
+            self.actor,
+            self.time,
+            self.correlation,
+            key.idempotency.key,
+            &key.idempotency.fingerprint[..],
+            key.stream,
+            signed(key.version.0),
+            key.target,
+        )
+        .execute(executor)
+        .await
+        .map(drop)
     }
 
     async fn insert_events(&self, executor: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {

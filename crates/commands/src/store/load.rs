@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     codec,
-    event::{Actor, Recorded},
+    event::{Actor, Event, Recorded},
     ids::{CorrelationId, EventId, StreamVersion},
     stream::StreamId,
 };
@@ -37,8 +37,8 @@ impl LoadedVersion {
 /// One stream, as it was committed.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its events, in order.
-    pub events: Vec<Recorded>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
     /// What to append after.
     pub version: LoadedVersion,
 }
@@ -53,8 +53,24 @@ pub(crate) async fn load_on(
     executor: impl PgExecutor<'_>,
     stream: StreamId,
 ) -> Result<Loaded, StoreError> {
-    let events = events_after(executor, stream, StreamVersion::NONE).await?;
-    let version = events.last().map_or(StreamVersion::NONE, |last| last.version);
+    // Every command does this: only what the decision depends on is read.
+    let rows = sqlx::query!(
+        "select id, version, name, schema, body
+         from paddock.event where stream = $1 order by version",
+        stream.to_string(),
+    )
+    .fetch_all(executor)
+    .await?;
+    let version = rows.last().map_or(0, |last| last.version);
+    let decode = |id, name: &str, schema: i16, body: &[u8]| {
+        codec::decode(stream.kind, name, schema.unsigned_abs(), body)
+            .map_err(|source| StoreError::Decode { id: EventId(id), source })
+    };
+    let events = rows
+        .iter()
+        .map(|row| decode(row.id, &row.name, row.schema, &row.body))
+        .collect::<Result<_, _>>()?;
+    let version = StreamVersion(version.unsigned_abs());
     Ok(Loaded { events, version: LoadedVersion { stream, version } })
 }
 

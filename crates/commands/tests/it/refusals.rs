@@ -18,7 +18,7 @@ async fn trail(commands: &Commands, stream: StreamId) -> Vec<Refused> {
         Event::Actor(actor::Event::CommandRefused(refused)) => refused,
         other => panic!("{other:?}"),
     };
-    events.into_iter().map(|recorded| refused(recorded.event)).collect()
+    events.into_iter().map(refused).collect()
 }
 
 fn by(user: UserId, request: &str) -> Caused {
