@@ -3,7 +3,8 @@
 use std::{
     ffi::OsString,
     fs,
-    path::PathBuf,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -69,11 +70,12 @@ impl Spec {
         self
     }
 
+    fn log(&self, layout: &Layout) -> PathBuf {
+        layout.join("log").join(format!("{}.log", self.name))
+    }
+
     fn start(&self, layout: &Layout) -> anyhow::Result<Child> {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(layout.join("log").join(format!("{}.log", self.name)))?;
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log(layout))?;
         let mut command = Command::new("setsid");
         command.arg(&self.program).args(&self.arguments).env_clear();
         for name in ["PATH", "HOME", "LANG", "RUST_LOG"] {
@@ -160,7 +162,9 @@ async fn supervise(
         if since.elapsed() > STEADY {
             backoff = FIRST_BACKOFF;
         }
-        eprintln!("{} ended; starting it again in {} ms", spec.name, backoff.as_millis());
+        let why =
+            last_line(&spec.log(&layout)).map_or_else(String::new, |line| format!(": {line}"));
+        eprintln!("{} ended{why}\n{0} is started again in {} ms", spec.name, backoff.as_millis());
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}
             () = stop.cancelled() => break,
@@ -175,6 +179,19 @@ async fn supervise(
     if let Err(error) = records.set(spec.name, None) {
         eprintln!("{}: cannot record its end: {error:#}", spec.name);
     }
+}
+
+/// The last line of a log, without what a terminal would act on: what a process that ended said last.
+fn last_line(log: &Path) -> Option<String> {
+    const MOST: u64 = 1024;
+    let mut file = fs::File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MOST))).ok()?;
+    let mut end = vec![];
+    file.take(MOST).read_to_end(&mut end).ok()?;
+    let text = String::from_utf8_lossy(&end);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().filter(|character| !character.is_control()).collect())
 }
 
 async fn exited(running: &mut Running) {
@@ -202,5 +219,19 @@ async fn end(spec: &Spec, running: &mut Running) {
             return;
         }
         eprintln!("{} does not end by itself", spec.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_of_a_log_is_found_and_harmless() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(last_line(log.path()), None);
+        let long = "x".repeat(5000);
+        fs::write(log.path(), format!("first\n{long}\nit is \u{1b}[31mmissing\n\n")).unwrap();
+        assert_eq!(last_line(log.path()).unwrap(), "it is [31mmissing");
     }
 }
