@@ -8,6 +8,7 @@ pub mod health;
 pub mod link;
 pub mod output;
 pub mod profiles;
+pub mod pulls;
 
 mod answer;
 mod names;

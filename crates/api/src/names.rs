@@ -1,15 +1,15 @@
 //! The closed sets of words that the API answers with. Each is its own contract: a new variant of the
 //! domain's does not compile until somebody names it here.
 
-use domain::run;
+use domain::{run, session};
 use projections::model;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident of $source:path { $($variant:ident),+ $(,)? })+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub(crate) enum $name { $($variant),+ }
 
@@ -39,6 +39,10 @@ names! {
     RunAction of model::RunAction { Prompt, Answer, Interrupt, Finish, Cancel, Publish }
     /// What may be asked of a session.
     SessionAction of model::SessionAction { Start, Rename, Archive, Restore, Delete, Fork }
+    /// What a session asks of people.
+    SessionGroup of model::Group { NeedsYou, Working, Waiting, Done }
+    /// How a pull request stands at the forge.
+    PullRequestState of session::PullState { Open, Draft, Merged, Closed }
     /// What kind of answer the agent waits for.
     InputKind of run::InputKind { Permission, Question }
     /// What came of a probe of the fence.
@@ -47,4 +51,15 @@ names! {
     EgressKind of crate::gateway::Kind { Connect, Http, Model, Git }
     /// What a gateway decided.
     EgressVerdict of crate::gateway::Verdict { Allowed, Refused }
+}
+
+impl From<SessionGroup> for model::Group {
+    fn from(group: SessionGroup) -> Self {
+        match group {
+            SessionGroup::NeedsYou => Self::NeedsYou,
+            SessionGroup::Working => Self::Working,
+            SessionGroup::Waiting => Self::Waiting,
+            SessionGroup::Done => Self::Done,
+        }
+    }
 }

@@ -97,3 +97,38 @@ fn command(operation: &mut Operation) {
         ),
     ]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_description_is_this_one() {
+        let mut now = serde_json::to_string_pretty(&openapi()).expect("JSON");
+        now.push('\n');
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(path, &now).expect("writable");
+        }
+        let known = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(known == now, "openapi.json is stale: run scripts/openapi and commit it");
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
+        let json = serde_json::to_value(openapi()).expect("JSON");
+        let mut names = std::collections::BTreeSet::new();
+        for (path, item) in json["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                let name = operation["operationId"].as_str();
+                let name = name.unwrap_or_else(|| panic!("{method} {path} has no name"));
+                assert!(names.insert(name.to_owned()), "{name} is there twice");
+            }
+        }
+        let text = json.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().expect("a name");
+            assert!(json["components"]["schemas"][name].is_object(), "there is no schema {name}");
+        }
+    }
+}

@@ -20,8 +20,11 @@ use crate::{
 pub(crate) struct RepositoryBody {
     repo: String,
     default_branch: String,
-    /// Whether the installation's credential may push to it.
+    private: bool,
+    /// Whether sessions can work on it: nothing stands against pushing to it.
     can_push: bool,
+    /// Why not, in words.
+    why_not: Option<String>,
 }
 
 /// A branch.
@@ -62,7 +65,9 @@ pub(crate) async fn get_repository(
     let repo = repository(&owner, &name)?;
     match state.github.repository(&repo).await {
         Ok(found) => Ok(Json(RepositoryBody {
-            can_push: found.can_push(),
+            can_push: found.why_not_writable().is_none(),
+            why_not: found.why_not_writable().map(str::to_owned),
+            private: found.private,
             repo: found.full_name,
             default_branch: found.default_branch,
         })),

@@ -22,7 +22,7 @@ use crate::{
     access::{self, PublicRoute, guard},
     openapi::{Api, openapi},
     problem::Problem,
-    repositories,
+    profiles, repositories,
     request::{self, REQUEST_ID},
     runs, schemas, sessions,
     state::AppState,
@@ -34,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(access::login))
         .routes(routes!(get_openapi))
         .routes(routes!(sessions::list_sessions, sessions::create_session))
+        .routes(routes!(sessions::count_sessions))
         .routes(routes!(sessions::get_session, sessions::rename_session, sessions::delete_session))
         .routes(routes!(sessions::archive_session))
         .routes(routes!(sessions::restore_session))
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::list_run_events))
         .routes(routes!(runs::get_run_changes))
         .routes(routes!(runs::list_run_egress))
+        .routes(routes!(profiles::list_profiles))
         .routes(routes!(repositories::get_repository))
         .routes(routes!(repositories::list_branches))
         .routes(routes!(repositories::list_issues))

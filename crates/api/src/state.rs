@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{
     bundles::Bundles, gateway::Decisions, github::GitHub, link::Links, output::Outputs,
-    profiles::Profiles,
+    profiles::Profiles, pulls::PullChecks,
 };
 
 /// What the public API works with. Cheap to clone.
@@ -28,6 +28,8 @@ pub struct AppState {
     pub decisions: Decisions,
     /// The links held by this process.
     pub links: Links,
+    /// When which pull request was looked at.
+    pub pulls: PullChecks,
     /// What was decided by configuration.
     pub settings: Arc<Settings>,
 }

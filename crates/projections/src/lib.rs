@@ -16,5 +16,7 @@ mod tables;
 pub use error::ViewError;
 pub use health::{Health, Lag};
 pub use projector::run;
-pub use query::{Cursor, Due, NotACursor, Page, QueuedRun, RunFilter, SessionFilter, Views};
+pub use query::{
+    Counts, Cursor, Due, NotACursor, OpenPull, Page, QueuedRun, RunFilter, SessionFilter, Views,
+};
 pub use rebuild::{Differences, Rebuilt, prepare, rebuild};

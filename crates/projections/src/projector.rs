@@ -208,7 +208,12 @@ impl Touched {
                     | session::Event::Restored {}
                     | session::Event::RunStarted { .. }
                     | session::Event::RunEnded { .. }
-                    | session::Event::BundleStored { .. } => {}
+                    | session::Event::BundleStored { .. }
+                    | session::Event::PullRequestMerged { .. }
+                    | session::Event::PullRequestClosed { .. }
+                    | session::Event::PullRequestReopened { .. }
+                    | session::Event::PullRequestDrafted { .. }
+                    | session::Event::PullRequestReadied { .. } => {}
                 }
             }
             Event::Run(event) => {
@@ -298,26 +303,29 @@ async fn store_sessions(
     set: Set,
     delta: &Delta,
 ) -> Result<(), ViewError> {
-    let (mut ids, mut owners, mut standings, mut versions, mut bodies) =
-        (vec![], vec![], vec![], vec![], vec![]);
-    for row in delta.sessions.values() {
-        ids.push(row.id.0);
-        owners.push(row.owner.0);
-        standings.push(row.standing());
-        versions.push(row.version.0.cast_signed());
-        bodies.push(serde_json::to_string(row)?);
-    }
+    let rows: Vec<&SessionRow> = delta.sessions.values().collect();
+    let bodies = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(set.sql(
-        "insert into {session} (id, owner, standing, version, body)
-         select i, o, s, v, b::json
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[]) t(i, o, s, v, b)
+        "insert into {session} (id, owner, standing, work, repo, title, about, pull, changed, version, body)
+         select i, o, s, w, r, t, a, p, c, v, b::json
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[],
+                     $8::boolean[], $9::bigint[], $10::bigint[], $11::text[])
+              t(i, o, s, w, r, t, a, p, c, v, b)
          on conflict (id) do update
-         set standing = excluded.standing, version = excluded.version, body = excluded.body",
+         set standing = excluded.standing, work = excluded.work, title = excluded.title,
+             about = excluded.about, pull = excluded.pull, changed = excluded.changed,
+             version = excluded.version, body = excluded.body",
     ))
-    .bind(ids)
-    .bind(owners)
-    .bind(standings)
-    .bind(versions)
+    .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.owner.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.standing()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.group().as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.repo.to_string().to_lowercase()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.title.reference.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.about()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.has_live_pull()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.changed.0.cast_signed()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.version.0.cast_signed()).collect::<Vec<_>>())
     .bind(bodies)
     .execute(connection)
     .await?;

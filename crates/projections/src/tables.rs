@@ -39,7 +39,7 @@ impl Set {
 
 /// The shape of the rows. Raise it with every change of `model` or of the definitions below: read models of
 /// another shape are built anew before anything is served.
-pub(crate) const SHAPE: i32 = 2;
+pub(crate) const SHAPE: i32 = 3;
 
 /// The columns beside `body` are what lists and the background tasks look for; `body` is the whole row as
 /// `model` has it. Names of constraints and indexes are PostgreSQL's own, so that both sets have them.
@@ -48,10 +48,18 @@ create table {session} (
   id         uuid   not null primary key,
   owner      uuid   not null,
   standing   text   not null,
+  work       text   not null,
+  repo       text   not null,
+  title      uuid   not null,
+  about      text   not null,
+  pull       boolean not null,
+  changed    bigint not null,
   version    bigint not null,
   body       json   not null
 );
 create index on {session} (standing, id);
+create index on {session} (changed);
+create index on {session} (id) where pull;
 create table {run} (
   id         uuid   not null primary key,
   session    uuid   not null,

@@ -32,6 +32,18 @@ struct Permissions {
 }
 
 impl RepositoryInfo {
+    /// Why nothing can be pushed to it, in words.
+    #[must_use]
+    pub fn why_not_writable(&self) -> Option<&'static str> {
+        if self.archived {
+            Some("the repository is archived")
+        } else if !self.can_push() {
+            Some("the installation's credential may not push to it")
+        } else {
+            None
+        }
+    }
+
     /// Whether the credential may push.
     #[must_use]
     pub fn can_push(&self) -> bool {

@@ -1,7 +1,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ids::TextId, run::Probe, text::TextRef};
+use domain::{
+    ids::TextId,
+    run::{Probe, Usage},
+    text::TextRef,
+};
 use projections::model::{PullRequest, RunRow, reason};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,11 +26,11 @@ const BEGINNING: u32 = 4096;
 pub(crate) struct RunBody {
     id: Uuid,
     session_id: Uuid,
-    state: RunState,
+    pub(crate) state: RunState,
     /// Since when it is in that state.
-    since: DateTime<Utc>,
+    pub(crate) since: DateTime<Utc>,
     /// Why it is in that state, in words.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// How it ended, once it has.
     outcome: Option<RunOutcome>,
     /// Why it failed, or is about to.
@@ -49,7 +53,7 @@ pub(crate) struct RunBody {
     pull_request: Option<PullRequestBody>,
     usage: UsageBody,
     /// What waits for an answer.
-    inputs: Vec<InputBody>,
+    pub(crate) inputs: Vec<InputBody>,
     /// Until when it stays idle.
     idle_until: Option<DateTime<Utc>>,
     /// When it is ended if it has not by then.
@@ -97,6 +101,8 @@ pub(crate) struct UsageBody {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct InputBody {
     id: String,
+    /// The run whose agent asks.
+    run_id: Uuid,
     kind: InputKind,
     /// The agent's own JSON of it; null once erased. Hostile: show it as text.
     detail: Option<Value>,
@@ -111,6 +117,18 @@ pub(crate) struct ProbeBody {
     /// What was dialled or looked up.
     target: String,
     verdict: ProbeVerdict,
+}
+
+impl From<Usage> for UsageBody {
+    fn from(usage: Usage) -> Self {
+        Self {
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            cached_tokens: usage.cached_tokens,
+            cost_micro_usd: usage.cost_micro_usd,
+        }
+    }
 }
 
 impl From<PullRequest> for PullRequestBody {
@@ -153,6 +171,7 @@ impl RunBody {
         let text = |text: &TextRef| texts.get(&text.reference).map(String::as_str);
         let inputs = row.inputs.iter().map(|(id, input)| InputBody {
             id: id.0.clone(),
+            run_id: row.id.0,
             kind: input.kind.into(),
             detail: text(&input.detail).and_then(|detail| serde_json::from_str(detail).ok()),
             since: input.since,
@@ -183,13 +202,7 @@ impl RunBody {
             generation: row.generation.map(|generation| generation.0),
             retries: row.retries,
             pull_request: row.pull_request.map(Into::into),
-            usage: UsageBody {
-                input_tokens: row.usage.input_tokens,
-                output_tokens: row.usage.output_tokens,
-                reasoning_tokens: row.usage.reasoning_tokens,
-                cached_tokens: row.usage.cached_tokens,
-                cost_micro_usd: row.usage.cost_micro_usd,
-            },
+            usage: row.usage.into(),
             idle_until: row.idle_until,
             deadline_at: row.started_at.map(|started| started + deadline),
             sandbox,

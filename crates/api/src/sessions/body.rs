@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    names::SessionAction,
+    names::{PullRequestState, RunState, SessionAction, SessionGroup},
     problem::Answer,
-    runs::{PullRequestBody, RunBody},
+    runs::{InputBody, RunBody, UsageBody},
     state::AppState,
 };
 
 /// A session.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct SessionBody {
     id: Uuid,
     repo: String,
@@ -31,7 +31,21 @@ pub(crate) struct SessionBody {
     last_run: Option<RunBody>,
     /// How many runs it had.
     runs: u32,
-    pull_request: Option<PullRequestBody>,
+    /// What it asks of people.
+    group: SessionGroup,
+    /// Where its active run, or else the newest, is in its life.
+    state: Option<RunState>,
+    /// Why it is there, in words. May hold the agent's own: show it as text.
+    reason: Option<String>,
+    /// Since when.
+    since: DateTime<Utc>,
+    /// What last happened.
+    last: LastBody,
+    /// What waits for an answer.
+    inputs: Vec<InputBody>,
+    /// What all its runs used.
+    usage: UsageBody,
+    pull_request: Option<SessionPullBody>,
     /// The newest bundle: what the next run restores.
     head: Option<String>,
     forked_from: Option<Uuid>,
@@ -43,9 +57,28 @@ pub(crate) struct SessionBody {
     allowed_actions: Vec<SessionAction>,
 }
 
+/// What last happened in a session.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct LastBody {
+    /// In at most 200 characters. May be the agent's own words: show it as text.
+    text: String,
+    at: DateTime<Utc>,
+}
+
+/// A session's pull request.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SessionPullBody {
+    url: String,
+    number: u64,
+    /// How it stands, as last seen.
+    state: PullRequestState,
+    /// When the forge was last asked; null where it was not since this server started.
+    checked_at: Option<DateTime<Utc>>,
+}
+
 impl SessionBody {
     /// Sessions with their runs and texts.
-    pub(super) async fn of(state: &AppState, rows: Vec<SessionRow>) -> Answer<Vec<Self>> {
+    pub(crate) async fn of(state: &AppState, rows: Vec<SessionRow>) -> Answer<Vec<Self>> {
         let ids: BTreeSet<RunId> =
             rows.iter().flat_map(|row| row.active_run.into_iter().chain(row.last_run)).collect();
         let runs = state.views.runs_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
@@ -54,15 +87,27 @@ impl SessionBody {
         let runs: HashMap<RunId, RunBody> = ids.into_iter().zip(runs).collect();
         let titles: Vec<TextId> = rows.iter().map(|row| row.title.reference).collect();
         let titles = state.views.texts(&titles).await?;
-        Ok(rows.into_iter().map(|row| Self::with(row, &runs, &titles)).collect())
+        Ok(rows.into_iter().map(|row| Self::with(state, row, &runs, &titles)).collect())
     }
 
     fn with(
+        state: &AppState,
         row: SessionRow,
         runs: &HashMap<RunId, RunBody>,
         titles: &HashMap<TextId, String>,
     ) -> Self {
         let run = |id: Option<RunId>| id.and_then(|id| runs.get(&id)).cloned();
+        let shown = run(row.active_run.or(row.last_run));
+        let reason = match &shown {
+            Some(run) => run.reason.clone(),
+            None => Some("it has not run yet".to_owned()),
+        };
+        let pull_request = row.pull_request.clone().map(|pull| SessionPullBody {
+            url: pull.url,
+            number: pull.number,
+            state: pull.state.into(),
+            checked_at: state.pulls.checked_at(row.id),
+        });
         Self {
             id: row.id.0,
             repo: row.repo.to_string(),
@@ -75,7 +120,14 @@ impl SessionBody {
             active_run: run(row.active_run),
             last_run: run(row.last_run),
             runs: row.runs,
-            pull_request: row.pull_request.map(Into::into),
+            group: row.group().into(),
+            state: shown.as_ref().map(|run| run.state),
+            reason,
+            since: shown.as_ref().map_or(row.created_at, |run| run.since),
+            last: LastBody { text: row.last.0, at: row.last.1 },
+            inputs: shown.map(|run| run.inputs).unwrap_or_default(),
+            usage: row.usage.into(),
+            pull_request,
             head: row.head.map(|head| head.digest.0),
             forked_from: row.forked_from.map(|session| session.0),
             created_by: row.owner.0,

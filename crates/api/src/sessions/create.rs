@@ -79,12 +79,7 @@ async fn settled(state: &AppState, new: &NewSession) -> Answer<Settled> {
         return Err(Problem::field("title", "is needed where no issue is named"));
     }
     let about = state.github.repository(&repo).await?;
-    if about.archived || !about.can_push() {
-        let words = if about.archived {
-            "the repository is archived"
-        } else {
-            "the installation's credential may not push to it"
-        };
+    if let Some(words) = about.why_not_writable() {
         return Err(refused("repository-not-writable", "repo", words));
     }
     let base = match base {

@@ -244,6 +244,7 @@ const fn session_command(command: &session::Command) -> &'static str {
         session::Command::EndRun { .. } => "session.end-run",
         session::Command::StoreBundle { .. } => "session.store-bundle",
         session::Command::ExpireBundle { .. } => "session.expire-bundle",
+        session::Command::ObservePullRequest { .. } => "session.observe-pull-request",
     }
 }
 

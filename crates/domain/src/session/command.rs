@@ -1,7 +1,7 @@
 use crate::{
     ids::{BundleDigest, Generation, RunId, SessionId},
     run::Outcome,
-    session::{BundleInfo, Created},
+    session::{BundleInfo, Created, PullState},
     text::TextRef,
 };
 
@@ -55,5 +55,14 @@ pub enum Command {
     ExpireBundle {
         /// The bundle.
         digest: BundleDigest,
+    },
+    /// The forge was asked how its pull request stands.
+    ObservePullRequest {
+        /// The pull request's number.
+        number: u64,
+        /// How it was taken to stand; counts where nothing was seen of it before.
+        was: PullState,
+        /// How it stands.
+        state: PullState,
     },
 }

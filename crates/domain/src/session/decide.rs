@@ -1,4 +1,4 @@
-use crate::session::{Command, Event, Rejection, Session, Standing, State};
+use crate::session::{Command, Event, PullState, Rejection, Session, Standing, State};
 
 /// What happens when `command` meets a session in `state`. A repeated command yields no event.
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
@@ -59,5 +59,25 @@ fn decide_known(session: &Session, command: Command) -> Result<Vec<Event>, Rejec
         } else {
             vec![]
         }),
+        Command::ObservePullRequest { number, was, state } => {
+            let seen = session.pull_request.filter(|(known, _)| *known == number);
+            Ok(observed(number, seen.map_or(was, |(_, state)| state), state))
+        }
+    }
+}
+
+/// What became of a pull request between two looks at it.
+fn observed(number: u64, was: PullState, is: PullState) -> Vec<Event> {
+    use PullState::{Closed, Draft, Merged, Open};
+    match (was, is) {
+        (Open, Open) | (Draft, Draft) | (Merged, Merged) | (Closed, Closed) => vec![],
+        (_, Merged) => vec![Event::PullRequestMerged { number }],
+        (_, Closed) => vec![Event::PullRequestClosed { number }],
+        (Merged | Closed, Open) => vec![Event::PullRequestReopened { number }],
+        (Merged | Closed, Draft) => {
+            vec![Event::PullRequestReopened { number }, Event::PullRequestDrafted { number }]
+        }
+        (Open, Draft) => vec![Event::PullRequestDrafted { number }],
+        (Draft, Open) => vec![Event::PullRequestReadied { number }],
     }
 }

@@ -68,6 +68,50 @@ pub enum Event {
         /// The bundle.
         digest: BundleDigest,
     },
+    /// Its pull request was merged.
+    #[serde(rename = "session.pull_request.merged")]
+    PullRequestMerged {
+        /// The pull request's number.
+        number: u64,
+    },
+    /// Its pull request was closed without being merged.
+    #[serde(rename = "session.pull_request.closed")]
+    PullRequestClosed {
+        /// The pull request's number.
+        number: u64,
+    },
+    /// Its pull request was opened again.
+    #[serde(rename = "session.pull_request.reopened")]
+    PullRequestReopened {
+        /// The pull request's number.
+        number: u64,
+    },
+    /// Its pull request was made a draft.
+    #[serde(rename = "session.pull_request.drafted")]
+    PullRequestDrafted {
+        /// The pull request's number.
+        number: u64,
+    },
+    /// Its pull request is no draft any more: it can be reviewed and merged.
+    #[serde(rename = "session.pull_request.readied")]
+    PullRequestReadied {
+        /// The pull request's number.
+        number: u64,
+    },
+}
+
+/// How a pull request stands at the forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PullState {
+    /// It can be merged.
+    Open,
+    /// It is not to be merged yet.
+    Draft,
+    /// It was merged.
+    Merged,
+    /// It was closed without being merged.
+    Closed,
 }
 
 /// The body of `session.created`.

@@ -11,6 +11,6 @@ mod tests;
 
 pub use command::Command;
 pub use decide::decide;
-pub use event::{BundleInfo, Created, Event};
+pub use event::{BundleInfo, Created, Event, PullState};
 pub use rejection::Rejection;
 pub use state::{Session, Standing, State, evolve, fold};

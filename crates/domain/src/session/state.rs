@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     ids::{BundleDigest, RunId, SessionId, UserId},
-    session::{BundleInfo, Created, Event},
+    session::{BundleInfo, Created, Event, PullState},
 };
 
 /// A session, folded from its events.
@@ -32,6 +32,8 @@ pub struct Session {
     pub bundles: BTreeSet<BundleDigest>,
     /// The session that it was forked from.
     pub forked_from: Option<SessionId>,
+    /// Its pull request and how that stood when it was last seen to change.
+    pub pull_request: Option<(u64, PullState)>,
 }
 
 /// Whether a session is in the everyday lists.
@@ -67,6 +69,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             head: None,
             bundles: BTreeSet::new(),
             forked_from: None,
+            pull_request: None,
         })),
         (State::Known(session), event) => evolve_known(session, event),
         (state @ (State::New | State::Deleted), _) => state,
@@ -96,6 +99,18 @@ fn evolve_known(mut session: Box<Session>, event: &Event) -> State {
         Event::RunStarted { run } => session.active_run = Some(*run),
         Event::RunEnded { .. } => session.active_run = None,
         Event::BundleStored { bundle, .. } => session.store(bundle),
+        Event::PullRequestMerged { number } => {
+            session.pull_request = Some((*number, PullState::Merged));
+        }
+        Event::PullRequestClosed { number } => {
+            session.pull_request = Some((*number, PullState::Closed));
+        }
+        Event::PullRequestReopened { number } | Event::PullRequestReadied { number } => {
+            session.pull_request = Some((*number, PullState::Open));
+        }
+        Event::PullRequestDrafted { number } => {
+            session.pull_request = Some((*number, PullState::Draft));
+        }
     }
     State::Known(session)
 }

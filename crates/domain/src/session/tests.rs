@@ -8,7 +8,9 @@ use crate::{
     event::Event as AnyEvent,
     ids::{BundleDigest, Generation, RunId, SessionId, TextId, UserId},
     run::Outcome,
-    session::{BundleInfo, Command, Created, Standing, State, decide, evolve, fold},
+    session::{
+        BundleInfo, Command, Created, Event, PullState, Standing, State, decide, evolve, fold,
+    },
     stream::StreamKind,
     text::TextRef,
 };
@@ -41,6 +43,11 @@ fn run() -> impl Strategy<Value = RunId> {
     (1_u128..3).prop_map(|number| RunId(Uuid::from_u128(number)))
 }
 
+fn pull_state() -> impl Strategy<Value = PullState> {
+    use PullState::{Closed, Draft, Merged, Open};
+    prop::sample::select(vec![Open, Draft, Merged, Closed])
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => Just(Command::Create(created())),
@@ -61,6 +68,9 @@ fn command() -> impl Strategy<Value = Command> {
             bundle: bundle(number),
         }),
         2 => (0_u8..3).prop_map(|number| Command::ExpireBundle { digest: bundle(number).digest }),
+        3 => (1_u64..3, pull_state(), pull_state()).prop_map(|(number, was, state)| {
+            Command::ObservePullRequest { number, was, state }
+        }),
     ]
 }
 
@@ -125,4 +135,31 @@ fn only_the_active_run_stores_bundles_and_a_bundle_goes_once() {
     let (state, gone) = tell(state, expire());
     assert_eq!(gone, 1);
     assert_eq!(tell(state, expire()).1, 0);
+}
+
+#[test]
+fn what_became_of_a_pull_request_is_told_once_and_step_by_step() {
+    use PullState::{Closed, Draft, Merged, Open};
+    let mut state = fold([&Event::Created(created())]);
+    for (was, is, events) in [
+        (Draft, Draft, vec![]),
+        (Draft, Open, vec![Event::PullRequestReadied { number: 7 }]),
+        // What was seen counts more than what was taken to be.
+        (Draft, Open, vec![]),
+        (Open, Closed, vec![Event::PullRequestClosed { number: 7 }]),
+        (
+            Open,
+            Draft,
+            vec![Event::PullRequestReopened { number: 7 }, Event::PullRequestDrafted { number: 7 }],
+        ),
+        (Draft, Merged, vec![Event::PullRequestMerged { number: 7 }]),
+        (Open, Merged, vec![]),
+    ] {
+        let command = Command::ObservePullRequest { number: 7, was, state: is };
+        assert_eq!(decide(&state, command).expect("taken"), events, "{was:?} to {is:?}");
+        state = events.iter().fold(state, evolve);
+    }
+    // Another pull request is another matter.
+    let command = Command::ObservePullRequest { number: 8, was: Open, state: Merged };
+    assert_eq!(decide(&state, command), Ok(vec![Event::PullRequestMerged { number: 8 }]));
 }

@@ -11,6 +11,7 @@ use api::{
     health::HealthState,
     link::{Author, JobSettings, LinkState, Links},
     output::Outputs,
+    pulls::PullChecks,
 };
 use axum::Router;
 use commands::{Commands, Context, Progress, relay::Relay, sequencer};
@@ -73,6 +74,7 @@ struct Parts {
     links: Links,
     github: GitHub,
     decisions: Decisions,
+    pulls: PullChecks,
     policies: Policies,
 }
 
@@ -123,6 +125,7 @@ impl Parts {
             links: Links::default(),
             github: GitHub::new(&config.github_api_url, token, context.clock.clone())?,
             decisions: Decisions::new(pool),
+            pulls: PullChecks::default(),
             policies: Policies::unknown(),
             commands,
             config,
@@ -167,6 +170,7 @@ impl Parts {
             bundles: self.bundles.clone(),
             decisions: self.decisions.clone(),
             links: self.links.clone(),
+            pulls: self.pulls.clone(),
             settings: Arc::new(Settings {
                 public_url: self.config.public_url.clone(),
                 profiles: self.config.profiles.clone(),

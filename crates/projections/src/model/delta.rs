@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use domain::{
     event::Event,
     ids::{BundleDigest, RunId, SessionId, StreamVersion},
+    run::Usage,
     stream::StreamId,
 };
 
@@ -39,9 +40,9 @@ impl Delta {
                 let id = SessionId(recorded.stream.id);
                 logged.follows(self.sessions.get(&id).map(|row| row.version))?;
                 if let Some(row) = self.sessions.get_mut(&id) {
-                    let change = row.apply(recorded, event);
+                    let change = row.apply(position, recorded, event);
                     self.bundles(id, position.0, change);
-                } else if let Some(row) = SessionRow::begun(recorded, event) {
+                } else if let Some(row) = SessionRow::begun(position, recorded, event) {
                     self.sessions.insert(id, row);
                 } else {
                     return Err(logged.out_of_order(StreamVersion::NONE));
@@ -50,18 +51,21 @@ impl Delta {
             Event::Run(event) => {
                 let id = RunId(recorded.stream.id);
                 logged.follows(self.runs.get(&id).map(|row| row.version))?;
-                let session = if let Some(row) = self.runs.get_mut(&id) {
-                    row.apply(recorded, event, &logged.name);
-                    row.requested.session
-                } else if let Some(row) = RunRow::begun(recorded, event) {
-                    let session = row.requested.session;
-                    self.runs.insert(id, row);
-                    session
-                } else {
-                    return Err(logged.out_of_order(StreamVersion::NONE));
+                let (run, before) = match self.runs.entry(id) {
+                    Entry::Occupied(row) => {
+                        let row = row.into_mut();
+                        let before = row.usage;
+                        row.apply(recorded, event, &logged.name);
+                        (&*row, before)
+                    }
+                    Entry::Vacant(place) => {
+                        let begun = RunRow::begun(recorded, event);
+                        let missing = || logged.out_of_order(StreamVersion::NONE);
+                        (&*place.insert(begun.ok_or_else(missing)?), Usage::default())
+                    }
                 };
-                if let Some(session) = self.sessions.get_mut(&session) {
-                    session.apply_run(recorded, event);
+                if let Some(session) = self.sessions.get_mut(&run.requested.session) {
+                    session.apply_run(position, recorded, event, run, before);
                 }
                 let row = TimelineRow::of(position, recorded, event, logged.name.clone());
                 self.timeline.push((id, row));

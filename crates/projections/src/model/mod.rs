@@ -1,7 +1,10 @@
 //! The rows of the read models, and what each event does to them: pure.
 
 mod actions;
+mod asks;
 mod delta;
+mod group;
+mod happened;
 mod run;
 mod session;
 mod summary;
@@ -9,8 +12,9 @@ mod words;
 
 pub use actions::{RunAction, SessionAction};
 pub(crate) use delta::Delta;
+pub use group::Group;
 pub use run::{Input, Publishing, PullRequest, RunRow, RunState, TimelineRow, Workload};
-pub use session::{BundleRow, SessionRow};
+pub use session::{BundleRow, SessionPull, SessionRow};
 pub use words::reason;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use domain::{
     text::TextRef,
 };
 
-use super::{RunRow, RunState};
+use super::{RunRow, RunState, asks::asks};
 
 /// Why a run is where it is, in words; none where the state says all. `text` looks a text up, if it still
 /// exists.
@@ -37,7 +37,14 @@ pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> O
         }
         RunState::Running => None,
         RunState::AwaitingInput => {
-            Some(format!("waiting for {} to be answered", plural(row.inputs.len())))
+            let first = row.inputs.values().next();
+            let asked = first.map(|input| asks(input.kind, text(&input.detail)));
+            let more = row.inputs.len().saturating_sub(1);
+            Some(match (asked, more) {
+                (None, _) => "waiting for an answer".to_owned(),
+                (Some(asked), 0) => asked,
+                (Some(asked), more) => format!("{asked}; and {more} more"),
+            })
         }
         RunState::Idle => Some(match row.idle_until {
             Some(until) => {
@@ -65,10 +72,6 @@ pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> O
         RunState::Succeeded if row.changes == Some(false) => Some("no changes".to_owned()),
         RunState::Succeeded | RunState::Cancelled => None,
     }
-}
-
-fn plural(count: usize) -> String {
-    if count == 1 { "a request".to_owned() } else { format!("{count} requests") }
 }
 
 /// Why a run waits in the queue.

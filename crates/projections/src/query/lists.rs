@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Cursor, NotACursor, Views};
 use crate::{
     ViewError,
-    model::{BundleRow, RunRow, SessionRow, TimelineRow},
+    model::{BundleRow, Group, RunRow, SessionRow, TimelineRow},
 };
 
 /// Some items of a list, and where it goes on.
@@ -23,6 +23,27 @@ pub struct Page<T> {
 pub struct SessionFilter {
     /// Those in the archive, in place of those that are not.
     pub archived: bool,
+    /// Those of one group.
+    pub group: Option<Group>,
+    /// Those of one repository, `owner/name`.
+    pub repo: Option<String>,
+    /// Those with this in their title, repository, branch or in the number of their issue or pull request.
+    pub q: Option<String>,
+}
+
+/// How many sessions of each group are not in the archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// As [`Group::NeedsYou`].
+    pub needs_you: u64,
+    /// As [`Group::Working`].
+    pub working: u64,
+    /// As [`Group::Waiting`].
+    pub waiting: u64,
+    /// As [`Group::Done`].
+    pub done: u64,
+    /// Those in the archive, of whatever group.
+    pub archived: u64,
 }
 
 /// Which runs.
@@ -37,7 +58,8 @@ pub struct RunFilter {
 impl SessionFilter {
     /// The list's name: a cursor of another filter is one of another list.
     fn list(&self) -> String {
-        format!("sessions {}", self.standing())
+        let Self { archived, group, repo, q } = self;
+        format!("sessions {archived} {group:?} {repo:?} {q:?}")
     }
 
     fn standing(&self) -> &'static str {
@@ -76,15 +98,45 @@ impl Views {
         let list = filter.list();
         let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
         let bodies: Vec<String> = sqlx::query_scalar(
-            "select body::text from view.session where standing = $2 and id < $1
+            "select body::text from view.session s where standing = $2 and id < $1
+               and ($4::text is null or work = $4)
+               and ($5::text is null or repo = $5)
+               and ($6::text is null or strpos(about, $6) > 0 or exists (
+                 select from paddock.event_text t
+                 where t.id = s.title and strpos(lower(convert_from(t.bytes, 'UTF8')), $6) > 0))
              order by id desc limit $3",
         )
         .bind(before)
         .bind(filter.standing())
         .bind(i64::from(limit) + 1)
+        .bind(filter.group.map(Group::as_str))
+        .bind(filter.repo.as_ref().map(|repo| repo.to_lowercase()))
+        .bind(filter.q.as_ref().map(|q| q.to_lowercase()))
         .fetch_all(&self.pool)
         .await?;
         Ok(Ok(page(&list, &bodies, limit, |row: &SessionRow| row.id.to_string())?))
+    }
+
+    /// How many sessions of each group there are.
+    pub async fn counts(&self) -> Result<Counts, ViewError> {
+        let rows: Vec<(bool, String, i64)> = sqlx::query_as(
+            "select standing = 'archived', work, count(*) from view.session
+             where standing <> 'deleted' group by 1, 2",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let sum = |archived: bool, group: Option<Group>| {
+            let of = |work: &str| group.is_none_or(|group| group.as_str() == work);
+            let counted = rows.iter().filter(|(stored, work, _)| *stored == archived && of(work));
+            counted.map(|(.., count)| count.unsigned_abs()).sum()
+        };
+        Ok(Counts {
+            needs_you: sum(false, Some(Group::NeedsYou)),
+            working: sum(false, Some(Group::Working)),
+            waiting: sum(false, Some(Group::Waiting)),
+            done: sum(false, Some(Group::Done)),
+            archived: sum(true, None),
+        })
     }
 
     /// Runs, the newest first.

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod lists;
+mod news;
 mod tasks;
 
 use std::{collections::HashMap, time::Duration};
@@ -20,8 +21,8 @@ use crate::{
 
 pub use self::{
     cursor::{Cursor, NotACursor},
-    lists::{Page, RunFilter, SessionFilter},
-    tasks::{Due, QueuedRun},
+    lists::{Counts, Page, RunFilter, SessionFilter},
+    tasks::{Due, OpenPull, QueuedRun},
 };
 
 /// Reads the read models. Cheap to clone.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{RunId, UserId},
+    github::Repository,
+    ids::{RunId, SessionId, UserId},
     run::QueueReason,
+    session::PullState,
     workload::{Desired, Phase},
 };
 use uuid::Uuid;
@@ -13,7 +15,7 @@ use uuid::Uuid;
 use super::Views;
 use crate::{
     ViewError,
-    model::{RunRow, Workload},
+    model::{RunRow, SessionRow, Workload},
 };
 
 /// A run that waits for room.
@@ -40,7 +42,40 @@ pub struct Due {
     pub since: DateTime<Utc>,
 }
 
+/// A session whose pull request may change by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPull {
+    /// The session.
+    pub session: SessionId,
+    /// Its repository.
+    pub repo: Repository,
+    /// The pull request's number.
+    pub number: u64,
+    /// How it stands, as last recorded.
+    pub state: PullState,
+}
+
 impl Views {
+    /// The sessions whose pull request is open.
+    pub async fn open_pulls(&self) -> Result<Vec<OpenPull>, ViewError> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar("select body::text from view.session where pull order by id")
+                .fetch_all(&self.pool)
+                .await?;
+        let rows: Vec<SessionRow> =
+            bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?;
+        let open = rows.into_iter().filter_map(|row| {
+            let pull = row.pull_request?;
+            Some(OpenPull {
+                session: row.id,
+                repo: row.repo,
+                number: pull.number,
+                state: pull.state,
+            })
+        });
+        Ok(open.collect())
+    }
+
     /// The runs that wait for room, the oldest first.
     pub async fn queue(&self) -> Result<Vec<QueuedRun>, ViewError> {
         let rows = self.where_true("queued").await?;

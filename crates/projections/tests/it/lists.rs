@@ -43,7 +43,7 @@ async fn every_list_goes_on_where_its_cursor_says_and_ends() {
     let views = &world.views;
 
     for archived in [false, true] {
-        let filter = SessionFilter { archived };
+        let filter = SessionFilter { archived, ..SessionFilter::default() };
         let listed = all_pages!(async |at: Option<String>| {
             views.sessions(&filter, at.as_deref(), 3).await
         });

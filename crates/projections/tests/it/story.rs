@@ -10,7 +10,7 @@ use domain::{
         self, Answer, Command, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage,
         QueueReason, Requested, Run, SnapshotCause, Stage, Usage, Verdict,
     },
-    session::{self, BundleInfo},
+    session::{self, BundleInfo, PullState},
     stream::StreamId,
     text::TextRef,
 };
@@ -112,9 +112,24 @@ impl Story {
             2 => session::Command::Restore,
             3 if how.is_multiple_of(8) => session::Command::Delete,
             4 => session::Command::ExpireBundle { digest },
+            5 if how.is_multiple_of(3) => self.observed(id, how),
             _ => return self.start(id, how),
         };
         self.session(id, command);
+    }
+
+    /// A look at the newest pull request of a session, or at one that is not its own.
+    fn observed(&self, id: SessionId, how: u8) -> session::Command {
+        let run = self.active_or_last(id).and_then(|run| match &self.runs[&run] {
+            run::State::Known(run) => run.pull_request,
+            run::State::New => None,
+        });
+        let states = [PullState::Open, PullState::Draft, PullState::Merged, PullState::Closed];
+        session::Command::ObservePullRequest {
+            number: run.unwrap_or(7),
+            was: PullState::Open,
+            state: states[usize::from(how / 3 % 4)],
+        }
     }
 
     fn start(&mut self, id: SessionId, how: u8) {
