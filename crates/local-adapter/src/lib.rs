@@ -4,15 +4,24 @@
 //! Neither depends on the life of this process: each is a session of its own, recorded with pid and start
 //! time, and taken over by the next start.
 
+mod act;
 mod adapter;
-mod limits;
+mod config;
+mod files;
+mod launch;
+pub mod limits;
 mod plan;
+mod port;
 mod preflight;
 pub mod processes;
 pub mod sandbox;
 mod shutdown;
+mod uids;
+mod watch;
 mod workload;
 
-pub use adapter::{Config, run};
-pub use preflight::preflight;
-pub use shutdown::shutdown_all;
+pub use adapter::{run, run_with};
+pub use config::Config;
+pub use port::{Port, Report};
+pub use preflight::{Problem, check, preflight};
+pub use shutdown::{RecordedWorkload, recorded, shutdown_all};

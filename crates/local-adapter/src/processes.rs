@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -36,12 +36,13 @@ impl Identity {
             && stat(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
     }
 
-    /// Signals it, and nobody else who may have got its pid.
+    /// Signals it, and nobody else who may have got its pid: the descriptor stays with the process that
+    /// was looked at.
     pub fn signal(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(self.pid.cast_signed())
-            && self.is_alive()
-        {
-            let _ = kill_process(pid, signal);
+        let Some(pid) = Pid::from_raw(self.pid.cast_signed()) else { return };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        if self.is_alive() {
+            let _ = pidfd_send_signal(process, signal);
         }
     }
 
@@ -61,41 +62,54 @@ impl Identity {
     pub async fn end(&self, grace: Duration) {
         self.signal(Signal::TERM);
         if !self.gone_within(grace).await {
-            self.signal(Signal::KILL);
-            self.gone_within(Duration::from_secs(5)).await;
+            self.kill().await;
         }
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn kill(&self) {
+        self.signal(Signal::KILL);
+        self.gone_within(Duration::from_secs(5)).await;
     }
 }
 
 struct Stat {
     state: char,
+    parent: u32,
     started: u64,
 }
 
 fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in brackets and may hold any character.
+    // A name may hold any byte.
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // It stands in brackets.
     let mut fields = text.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?.chars().next()?;
-    let started = fields.nth(18)?.parse().ok()?;
-    Some(Stat { state, started })
+    let parent = fields.next()?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some(Stat { state, parent, started })
 }
 
 fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// The process ids of this machine.
+pub(crate) fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether one process is the child of another.
+pub(crate) fn is_child(pid: u32, parent: u32) -> bool {
+    stat(pid).is_some_and(|stat| stat.parent == parent)
+}
+
 /// The children of a process, and theirs.
 #[must_use]
 pub fn descendants(root: u32) -> Vec<u32> {
-    let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let text = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let parent =
-            text.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
-        parents.extend(parent.map(|parent: u32| (pid, parent)));
-    }
+    let parents: Vec<(u32, u32)> = all().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect();
     let mut found = vec![root];
     let mut next = 0;
     while next < found.len() {
@@ -109,7 +123,8 @@ pub fn descendants(root: u32) -> Vec<u32> {
 /// The recorded processes of one workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// By name: `sandbox`, `sidecar`.
+    /// By name: `sandbox` is bubblewrap's process outside, `init` the first one inside, `sidecar` the
+    /// sidecar's.
     #[serde(flatten)]
     pub processes: BTreeMap<String, Identity>,
 }
@@ -122,7 +137,7 @@ impl Recorded {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Records a process.
+    /// Records a process. What has a record is whole: the file is replaced at once.
     pub fn record(dir: &Path, name: &str, identity: Identity) -> std::io::Result<()> {
         let mut recorded = Self::read(dir);
         recorded.processes.insert(name.to_owned(), identity);
@@ -135,6 +150,12 @@ impl Recorded {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Identity> {
         self.processes.get(name)
+    }
+
+    /// The process of that name, if it is recorded and runs.
+    #[must_use]
+    pub fn living(&self, name: &str) -> Option<&Identity> {
+        self.get(name).filter(|identity| identity.is_alive())
     }
 
     fn path(dir: &Path) -> PathBuf {
@@ -151,12 +172,29 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
         assert!(identity.is_alive());
-        let other = Identity { started: identity.started + 1, ..identity.clone() };
-        assert!(!other.is_alive());
-        other.signal(Signal::KILL);
+        let later = Identity { started: identity.started + 1, ..identity.clone() };
+        let earlier_boot = Identity { boot: "another".to_owned(), ..identity.clone() };
+        for other in [later, earlier_boot] {
+            assert!(!other.is_alive());
+            other.signal(Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(identity.is_alive());
         identity.signal(Signal::KILL);
         assert!(identity.gone_within(Duration::from_secs(5)).await);
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_record_is_read_back_and_a_broken_one_names_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = Identity::of(std::process::id()).unwrap();
+        Recorded::record(dir.path(), "sandbox", own.clone()).unwrap();
+        Recorded::record(dir.path(), "sidecar", own.clone()).unwrap();
+        let recorded = Recorded::read(dir.path());
+        assert_eq!(recorded.living("sandbox"), Some(&own));
+        assert_eq!(recorded.living("sidecar"), Some(&own));
+        fs::write(dir.path().join("processes.json"), "{\"sandbox\":{\"pid\":1").unwrap();
+        assert_eq!(Recorded::read(dir.path()), Recorded::default());
     }
 }

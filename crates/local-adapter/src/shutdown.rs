@@ -1,47 +1,47 @@
 //! Ending everything that a data directory's runs left running.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use crate::{limits::Limits, processes::Recorded, workload};
+use domain::ids::{Generation, RunId};
+
+use crate::{
+    processes::Recorded,
+    workload::{self, Place},
+};
 
 /// How long a sidecar has for a last snapshot.
 const GRACE: Duration = Duration::from_secs(25);
 
-/// Ends every recorded sandbox and sidecar below `data_dir`. What they did so far is snapshotted, if the
-/// control plane still answers.
+/// One workload of a data directory, and its processes as they were recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedWorkload {
+    /// The run.
+    pub run: RunId,
+    /// Which of its workloads.
+    pub generation: Generation,
+    /// Its processes, whether they still run or not.
+    pub processes: Recorded,
+}
+
+/// Every workload that is recorded below `data_dir`.
+#[must_use]
+pub fn recorded(data_dir: &Path) -> Vec<RecordedWorkload> {
+    Place::all(data_dir)
+        .iter()
+        .filter_map(|place| {
+            let (run, generation) = place.key()?;
+            Some(RecordedWorkload { run, generation, processes: place.recorded() })
+        })
+        .collect()
+}
+
+/// Ends every recorded sandbox and sidecar below `data_dir`, and removes their control groups. What they
+/// did so far is snapshotted, if the control plane still answers. Directories stay: the next start finds
+/// that their runs are lost.
 pub async fn shutdown_all(data_dir: &Path) {
-    let workloads = directories(&data_dir.join("runs"));
     let mut ending = tokio::task::JoinSet::new();
-    for (name, dir) in workloads {
-        ending.spawn(async move {
-            workload::end(&dir, GRACE).await;
-            Limits::remove(&name);
-        });
+    for place in Place::all(data_dir) {
+        ending.spawn(async move { workload::end(&place, GRACE).await });
     }
     ending.join_all().await;
-}
-
-/// The directories of workloads, with their names among cgroups.
-pub(crate) fn directories(runs: &Path) -> Vec<(String, PathBuf)> {
-    let below = |dir: &Path| -> Vec<PathBuf> {
-        fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-    };
-    let mut found = Vec::new();
-    for run in below(runs) {
-        for generation in below(&run) {
-            let part =
-                |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            found.push((workload::group_name(&part(&run), &part(&generation)), generation));
-        }
-    }
-    found
-}
-
-/// Whether anything recorded in a workload's directory runs.
-pub(crate) fn runs(dir: &Path, name: &str) -> bool {
-    Recorded::read(dir).get(name).is_some_and(crate::processes::Identity::is_alive)
 }

@@ -1,21 +1,23 @@
 //! One sandbox: bubblewrap with user, network, pid, ipc and uts namespaces of its own, a read-only system, a
 //! private home and workspace, and nothing of the caller's environment.
+//!
+//! The program is PID 1 in there, not a child of bubblewrap's own init: the agent has the program's uid,
+//! and PID 1 is the one process that it can neither kill nor stop. The program has to reap, and
+//! `paddock-harness` does. When PID 1 ends, the kernel ends all the others, and bubblewrap's process outside
+//! ends too.
 
 mod arguments;
+mod filter;
+mod start;
 
-use std::{
-    fs::{self, File},
-    io::Write as _,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+use std::path::PathBuf;
+
+pub(crate) use self::start::{exit_code, init_of, was_inside};
+pub use self::{
+    arguments::{Arguments, arguments},
+    filter::filter,
+    start::{StartError, Started},
 };
-
-use rustix::pipe::{PipeFlags, pipe_with};
-
-use crate::limits::Limits;
-
-pub use self::arguments::arguments;
 
 /// The uid inside, whoever it is outside.
 pub const UID_INSIDE: u32 = 1000;
@@ -29,11 +31,14 @@ pub struct Sandbox {
     pub workspace: PathBuf,
     /// Becomes /run/paddock: holds the harness's socket.
     pub harness_dir: PathBuf,
-    /// Becomes /run/paddock-gateway: holds the gateway's socket.
+    /// Becomes /run/paddock-gateway: holds the gateway's socket. The directory, so that a socket that
+    /// replaces it is there too.
     pub gateway_dir: PathBuf,
+    /// Where the files are from which bubblewrap starts; nobody inside sees them.
+    pub launch_dir: PathBuf,
     /// Bound read-only, each to a path inside.
     pub programs: Vec<(PathBuf, PathBuf)>,
-    /// What runs inside, as PID 1 of the agent's uid.
+    /// What runs inside, as PID 1.
     pub command: Vec<String>,
     /// The host uid, when started as root; never 0.
     pub uid: Option<u32>,
@@ -41,47 +46,24 @@ pub struct Sandbox {
     pub log: PathBuf,
 }
 
-impl Sandbox {
-    /// Starts it as a session of its own. Its process is bubblewrap's; with it all inside ends.
-    pub fn start(&self, limits: &Limits) -> std::io::Result<u32> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        let bwrap = arguments(self);
-        // Arguments would be seen in /proc, and the environment is inherited as it is: both stay empty.
-        // bubblewrap reads its options from descriptor 3. Only standard descriptors can be handed over
-        // without unsafe code, so a shell moves it there, then becomes what it starts.
-        let mut child = Command::new("/usr/bin/setsid")
-            .args(["/bin/sh", "-c", "exec 3<&0 </dev/null; exec \"$@\"", "sh"])
-            .args(limits.prefix())
-            .args(["bwrap", "--args", "3"])
-            .args(&bwrap.program)
+/// What the installed bubblewrap can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `--disable-userns`, from 0.8.0 on. Without it the filter alone denies nested user namespaces.
+    pub disable_userns: bool,
+}
+
+impl Features {
+    /// Asks it.
+    pub async fn of_bubblewrap() -> Self {
+        let help = tokio::process::Command::new("bwrap")
+            .arg("--help")
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .stdin(Stdio::from(read))
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .current_dir("/")
-            .spawn()?;
-        send(write, &bwrap.options)?;
-        let pid = child.id();
-        // Reaped here while this process lives; by init when it does not.
-        std::thread::Builder::new().name("reap".to_owned()).spawn(move || {
-            let _ = child.wait();
-        })?;
-        Ok(pid)
+            .env("PATH", crate::launch::PATH)
+            .output()
+            .await;
+        let said = help.map(|help| [help.stdout, help.stderr].concat()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        Self { disable_userns: said.contains("--disable-userns") }
     }
-}
-
-fn send(write: OwnedFd, options: &[String]) -> std::io::Result<()> {
-    let mut file = File::from(write);
-    for option in options {
-        file.write_all(option.as_bytes())?;
-        file.write_all(b"\0")?;
-    }
-    Ok(())
-}
-
-/// A directory's path as bubblewrap takes it.
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
