@@ -8,14 +8,16 @@ use tokio::process::Command;
 
 use crate::launch::PATH;
 
-/// A tool that no permission of the agent's keeps out. As root none does; as a user, a user namespace in
-/// which this user is root.
-fn tool(line: &[OsString]) -> Command {
-    let mut command = if geteuid().is_root() {
+/// A tool that no permission of the agent's keeps out, and then a plain one. As root the first is plain
+/// itself; as a user it has a user namespace in which this user is root. Where none is to be had, the plain
+/// one does what can be done.
+fn tools(line: &[OsString]) -> [Command; 2] {
+    let plain = || {
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]);
         command
-    } else {
+    };
+    let strong = || {
         let mut command = Command::new("bwrap");
         command.args(["--unshare-user", "--uid", "0", "--gid", "0"]);
         for capability in ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER"] {
@@ -24,13 +26,11 @@ fn tool(line: &[OsString]) -> Command {
         command.args(["--dev-bind", "/", "/", "--"]).args(line);
         command
     };
-    command
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    command
+    [if geteuid().is_root() { plain() } else { strong() }, plain()].map(|mut command| {
+        command.env_clear().env("PATH", PATH).env("LC_ALL", "C");
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    })
 }
 
 fn line(words: &[&str], paths: &[&Path]) -> Vec<OsString> {
@@ -45,13 +45,16 @@ pub(crate) async fn taken(paths: &[&Path]) -> io::Result<(u64, u64)> {
 }
 
 async fn total(words: &[&str], paths: &[&Path]) -> io::Result<u64> {
-    // What goes away while it looks is no error here.
-    let output = tool(&line(words, paths)).stderr(Stdio::null()).output().await?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let total = text.lines().rev().find_map(|line| line.strip_suffix("\ttotal"));
-    total
-        .and_then(|number| number.trim().parse().ok())
-        .ok_or_else(|| io::Error::other("du says nothing"))
+    for mut command in tools(&line(words, paths)) {
+        // What goes away while it looks is no error here.
+        let output = command.stderr(Stdio::null()).output().await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let total = text.lines().rev().find_map(|line| line.strip_suffix("\ttotal"));
+        if let Some(total) = total.and_then(|number| number.trim().parse().ok()) {
+            return Ok(total);
+        }
+    }
+    Err(io::Error::other("du says nothing"))
 }
 
 /// Removes a directory and all below it.
@@ -61,13 +64,7 @@ pub(crate) async fn remove(dir: &Path) -> io::Result<()> {
     }
     let words = ["rm", "-rf", "--one-file-system", "--"];
     let mut said = Vec::new();
-    // Without a user namespace to be had, a plain one does what can be done.
-    let plain = {
-        let mut command = Command::new("rm");
-        command.args(&words[1..]).arg(dir).env_clear().env("PATH", PATH).stdin(Stdio::null());
-        command
-    };
-    for mut command in [tool(&line(&words, &[dir])), plain] {
+    for mut command in tools(&line(&words, &[dir])) {
         said = command.output().await?.stderr;
         if !dir.exists() {
             return Ok(());

@@ -10,6 +10,7 @@ mod config;
 mod files;
 mod launch;
 pub mod limits;
+mod memory;
 mod plan;
 mod port;
 mod preflight;

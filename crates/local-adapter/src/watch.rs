@@ -6,18 +6,21 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rustix::fs::statvfs;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     files,
     limits::Limits,
-    processes::descendants,
+    memory,
     workload::{Place, end_sandbox},
 };
 
@@ -41,6 +44,8 @@ pub(crate) struct Watch {
 struct Watched {
     place: Place,
     limits: Limits,
+    /// Whether its files are being counted.
+    counting: bool,
     /// At the last look: when it was, how long it took, what was taken, and what was free then.
     looked: Option<(Instant, Duration, Taken, Taken)>,
 }
@@ -55,77 +60,131 @@ impl Watch {
 
     /// Watches these, and no others.
     pub(crate) fn only(&self, places: Vec<Place>) {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.lock();
         watched.retain(|dir, _| places.iter().any(|place| place.dir == *dir));
         for place in places {
             if !watched.contains_key(&place.dir)
                 && let Some(limits) = Limits::load(&place.dir)
             {
-                watched.insert(place.dir.clone(), Watched { place, limits, looked: None });
+                let dir = place.dir.clone();
+                watched.insert(dir, Watched { place, limits, counting: false, looked: None });
             }
         }
     }
 
-    /// Looks until told to stop.
+    /// Looks until told to stop. Each workload is looked at beside the others: the files of one may take
+    /// long to count.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut looks = JoinSet::new();
         while !shutdown.is_cancelled() {
-            for watched in self.all() {
-                if let Some(words) = self.look(&watched).await {
-                    tracing::warn!(dir = %watched.place.dir.display(), words, "a workload is over its limit");
-                    if let Err(error) = watched.place.is_over(&words) {
-                        tracing::error!(%error, "that a workload is over its limit cannot be written down");
-                    }
-                    end_sandbox(&watched.place).await;
-                    self.forget(&watched);
+            for (watched, words) in self.over_memory().await {
+                looks.spawn(self.clone().end(watched, words));
+            }
+            if let Ok(free) = statvfs(&self.data_dir) {
+                let free = (free.f_bfree.saturating_mul(free.f_frsize), free.f_ffree);
+                for watched in self.due(free) {
+                    looks.spawn(self.clone().count(watched, free));
                 }
             }
+            while looks.try_join_next().is_some() {}
             tokio::select! {
                 () = sleep(GLANCE) => {}
                 () = shutdown.cancelled() => {}
             }
         }
+        // What is cut off here is done by whoever watches next.
+        looks.shutdown().await;
     }
 
-    fn all(&self) -> Vec<Watched> {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.values().cloned().collect()
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forget(&self, watched: &Watched) {
-        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&watched.place.dir);
-    }
-
-    /// What a workload took too much of, in words.
-    async fn look(&self, watched: &Watched) -> Option<String> {
-        let limits = &watched.limits;
-        if !limits.bounds_memory() && resident(&watched.place) > limits.memory_bytes() {
-            return Some(limits.out_of_memory());
+    /// Those that hold more memory than they may where no control group bounds it, each with that in
+    /// words.
+    async fn over_memory(&self) -> Vec<(Watched, String)> {
+        let mut unbounded: Vec<Watched> = self
+            .lock()
+            .values()
+            .filter(|watched| !watched.limits.bounds_memory())
+            .cloned()
+            .collect();
+        if unbounded.is_empty() {
+            return vec![];
         }
-        let free = statvfs(&self.data_dir).ok()?;
-        let free = (free.f_bfree.saturating_mul(free.f_frsize), free.f_ffree);
-        if !watched.is_due(free) {
-            return None;
-        }
+        let look = move || {
+            unbounded.retain(|watched| {
+                memory::holds_more_than(&watched.place, watched.limits.memory_bytes())
+            });
+            unbounded
+        };
+        let over = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+        let words = |watched: Watched| {
+            let words = watched.limits.out_of_memory();
+            (watched, words)
+        };
+        over.into_iter().map(words).collect()
+    }
+
+    /// Those whose files are to be counted now, and are not yet.
+    fn due(&self, free: Taken) -> Vec<Watched> {
+        let mut watched = self.lock();
+        let due = watched.values_mut().filter(|watched| !watched.counting && watched.is_due(free));
+        due.map(|watched| {
+            watched.counting = true;
+            watched.clone()
+        })
+        .collect()
+    }
+
+    /// Counts a workload's files, and ends it if they are too large or too many.
+    async fn count(self, watched: Watched, free: Taken) {
         let began = Instant::now();
         let paths = COUNTED.map(|name| watched.place.join(name));
         let taken = files::taken(&paths.each_ref().map(PathBuf::as_path)).await;
-        let taken = taken.inspect_err(|error| tracing::warn!(%error, "a workload's files")).ok()?;
-        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watched) = all.get_mut(&watched.place.dir) {
-            watched.looked = Some((Instant::now(), began.elapsed(), taken, free));
+        if let Some(of) = self.lock().get_mut(&watched.place.dir) {
+            of.counting = false;
+            // What cannot be counted is not tried again at once either.
+            let known = taken.as_ref().copied().unwrap_or_default();
+            of.looked = Some((Instant::now(), began.elapsed(), known, free));
         }
-        let most = watched.most();
-        if taken.0 > most.0 {
-            return Some(format!("the disk is full: {} MiB are allowed", limits.disk_mib));
+        let words = match taken {
+            Ok(taken) => watched.over_disk(taken),
+            Err(error) => {
+                let dir = watched.place.dir.display();
+                tracing::warn!(%dir, %error, "a workload's files cannot be counted");
+                None
+            }
+        };
+        if let Some(words) = words {
+            self.end(watched, words).await;
         }
-        (taken.1 > most.1).then(|| format!("too many files: {} are allowed", most.1))
+    }
+
+    /// Ends a workload that took more than it may.
+    async fn end(self, watched: Watched, words: String) {
+        let dir = &watched.place.dir;
+        tracing::warn!(dir = %dir.display(), words, "a workload is over its limit");
+        if let Err(error) = watched.place.is_over(&words) {
+            tracing::error!(%error, "that a workload is over its limit cannot be written down");
+        }
+        self.lock().remove(dir);
+        end_sandbox(&watched.place).await;
     }
 }
 
 impl Watched {
     fn most(&self) -> Taken {
         (self.limits.disk_bytes(), u64::from(self.limits.disk_mib) * FILES_PER_MIB)
+    }
+
+    /// What it took too much of, in words.
+    fn over_disk(&self, taken: Taken) -> Option<String> {
+        let most = self.most();
+        if taken.0 > most.0 {
+            return Some(format!("the disk is full: {} MiB are allowed", self.limits.disk_mib));
+        }
+        (taken.1 > most.1).then(|| format!("too many files: {} are allowed", most.1))
     }
 
     /// Whether its files are to be counted, given what is free now. Never for more than a third of the
@@ -137,19 +196,4 @@ impl Watched {
             || taken.1 + was_free.1.saturating_sub(free.1) > most.1;
         when.elapsed() > took * 2 && (may_be_over || when.elapsed() > BELIEVED)
     }
-}
-
-/// What the processes of a sandbox hold in memory for themselves.
-fn resident(place: &Place) -> u64 {
-    let recorded = place.recorded();
-    let Some(root) = recorded.living("init").or_else(|| recorded.living("sandbox")) else {
-        return 0;
-    };
-    let pids = descendants(root.pid).into_iter().chain([root.pid]);
-    pids.filter_map(|pid| {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
-    })
-    .sum()
 }

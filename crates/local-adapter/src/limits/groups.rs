@@ -212,4 +212,103 @@ mod tests {
         assert!(has(group.path(), "memory") && has(group.path(), "pids"));
         assert!(!has(group.path(), "cpu"));
     }
+
+    /// A tree as version 2 shows it: our own scope, the slice that holds it, the root. Asked to hand a
+    /// controller on, a plain file does not: as the kernel where we may not ask.
+    fn tree(handed: [&str; 3]) -> (tempfile::TempDir, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let own = PathBuf::from("user.slice/session.scope");
+        fs::create_dir_all(root.path().join(&own)).unwrap();
+        for (group, handed) in own.ancestors().zip(handed) {
+            fs::write(root.path().join(group).join("cgroup.subtree_control"), handed).unwrap();
+        }
+        (root, own)
+    }
+
+    fn written(group: &Path, file: &str) -> Option<String> {
+        fs::read_to_string(group.join(file)).ok()
+    }
+
+    #[test]
+    fn version_2_gets_one_group_beneath_the_nearest_that_hands_memory_on() {
+        let (root, own) = tree(["cpuset pids", "cpuset cpu memory pids", "memory"]);
+        let made = unified(root.path(), &own, "run", 1 << 20, 7);
+        let group = root.path().join("user.slice/run");
+        assert_eq!(made.groups, std::slice::from_ref(&group));
+        assert!(made.memory && made.pids && made.cpu);
+        for (file, value) in [
+            ("memory.max", "1048576"),
+            ("memory.swap.max", "0"),
+            ("pids.max", "7"),
+            ("cpu.max", "200000 100000"),
+        ] {
+            assert_eq!(written(&group, file).as_deref(), Some(value), "{file}");
+        }
+        // A process went in, to see whether one can.
+        let entered = written(&group, "cgroup.procs").unwrap();
+        assert!(entered.trim().parse::<u32>().is_ok(), "{entered}");
+        assert!(!root.path().join(&own).join("run").exists());
+    }
+
+    #[test]
+    fn version_2_says_which_controllers_are_not_handed_on() {
+        let (root, own) = tree(["memory", "", ""]);
+        let made = unified(root.path(), &own, "run", 1 << 20, 7);
+        let group = root.path().join(own).join("run");
+        assert_eq!(made.groups, std::slice::from_ref(&group));
+        assert_eq!((made.memory, made.pids, made.cpu), (true, false, false));
+        assert_eq!((written(&group, "pids.max"), written(&group, "cpu.max")), (None, None));
+        let limits = super::super::Limits::of(made, 1, 1);
+        assert!(limits.missing.contains(&"cpu".to_owned()) && limits.bounds_memory());
+    }
+
+    #[test]
+    fn version_2_that_hands_no_memory_on_gives_no_group() {
+        let (root, own) = tree(["pids", "cpu pids", "cpu"]);
+        let made = unified(root.path(), &own, "run", 1 << 20, 7);
+        assert!(made.groups.is_empty() && !made.memory && !made.pids && !made.cpu);
+        assert!(!root.path().join("user.slice/run").exists());
+    }
+
+    #[test]
+    fn version_1_has_a_group_in_each_hierarchy_that_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        for controller in ["memory", "cpu"] {
+            fs::create_dir(root.path().join(controller)).unwrap();
+        }
+        let made = hierarchies(root.path(), "run", 1 << 20, 7);
+        assert_eq!((made.memory, made.pids, made.cpu), (true, false, true));
+        let [memory, cpu] = ["memory/run", "cpu/run"].map(|group| root.path().join(group));
+        assert_eq!(made.groups, [memory.clone(), cpu.clone()]);
+        assert_eq!(written(&memory, "memory.limit_in_bytes").as_deref(), Some("1048576"));
+        assert_eq!(written(&cpu, "cpu.cfs_quota_us").as_deref(), Some("200000"));
+    }
+
+    #[test]
+    fn what_the_kernel_killed_for_memory_is_told_by_either_version() {
+        let [none, first, second] = [0, 1, 2].map(|_| tempfile::tempdir().unwrap());
+        let calm = "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n";
+        fs::write(none.path().join("memory.oom_control"), calm).unwrap();
+        fs::write(first.path().join("memory.oom_control"), calm.replace("kill 0", "kill 3"))
+            .unwrap();
+        fs::write(second.path().join("memory.events"), "oom 1\noom_kill 1\n").unwrap();
+        let killed = |dir: &tempfile::TempDir| killed_for_memory(&[dir.path().to_owned()]);
+        assert!(!killed(&none) && killed(&first) && killed(&second) && !killed_for_memory(&[]));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_still_in_use_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = dir.path().join("group");
+        // What is in a plain directory stands for processes. This one cannot be told to kill.
+        fs::create_dir_all(group.join("cgroup.kill")).unwrap();
+        let busy = group.clone();
+        let freed = tokio::spawn(async move {
+            sleep(Duration::from_millis(100)).await;
+            fs::remove_dir(busy.join("cgroup.kill")).unwrap();
+        });
+        end_all(&[dir.path().join("gone"), group.clone()]).await;
+        freed.await.unwrap();
+        assert!(!group.exists());
+    }
 }

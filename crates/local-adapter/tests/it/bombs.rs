@@ -96,6 +96,28 @@ async fn a_memory_bomb_ends_itself() {
     pair.end().await;
 }
 
+/// Memory that several processes could share belongs to none of them alone.
+#[cfg(target_arch = "x86_64")]
+#[tokio::test]
+async fn a_bomb_of_shared_memory_ends_itself() {
+    // mmap and read, by their numbers.
+    let pair = Pair::start(
+        "perl -e 'open(Z, \"</dev/zero\"); while (1) {
+             my $at = syscall(9, 0, 1 << 24, 3, 0x21, -1, 0); syscall(0, fileno(Z), $at, 1 << 24) }'
+         echo $? >/workspace/ended",
+    )
+    .await;
+    if is_root() {
+        let ended = pair.installation.path_of(pair.bomb, 1).join("workspace/ended");
+        until("it is killed", || fs::read_to_string(&ended).is_ok_and(|text| text == "137\n"))
+            .await;
+    } else {
+        let words = pair.installation.refused(pair.bomb).await;
+        assert_eq!(words, "out of memory: 128 MiB are allowed");
+    }
+    pair.end().await;
+}
+
 #[tokio::test]
 async fn a_memory_bomb_that_takes_the_first_process_with_it_is_not_a_lost_run() {
     // The harness itself is what the kernel kills: a run that is lost would only be tried again.

@@ -6,6 +6,7 @@
 mod as_user;
 mod bombs;
 mod life;
+mod refusal;
 mod starter;
 mod support;
 mod takeover;
