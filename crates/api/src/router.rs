@@ -51,6 +51,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::prompt_run))
         .routes(routes!(runs::answer_input))
         .routes(routes!(runs::stream_output))
+        .routes(routes!(runs::get_run_transcript))
+        .routes(routes!(runs::get_run_part))
         .routes(routes!(runs::list_run_events))
         .routes(routes!(runs::get_run_changes))
         .routes(routes!(runs::list_run_egress))

@@ -13,7 +13,7 @@ use super::{
     identity::Identified,
     kept::keep_changes_in_tx,
 };
-use crate::output::Outputs;
+use crate::output::{Outputs, doing};
 
 /// How often a batch is tried before the connection is given up; the sidecar sends it again.
 const ATTEMPTS: u32 = 20;
@@ -131,7 +131,9 @@ async fn store_once(
     // The row stays locked until the commit: whoever takes the link waits for it, and nobody stores
     // under an older epoch afterwards.
     let held = sqlx::query_scalar!(
-        "update runtime.run_link set acked = $5, items = items + $6, seen_at = now()
+        "update runtime.run_link
+         set acked = $5, items = items + $6, seen_at = now(), doing = coalesce($7, doing),
+             doing_at = case when $7::text is null then doing_at else $8 end
          where run = $1 and generation = $2 and epoch = $3 and acked = $4 returning items",
         from.run.0,
         number(from.generation.0.into()).try_into().unwrap_or(i32::MAX),
@@ -139,6 +141,8 @@ async fn store_once(
         number(taken.acked),
         number(taken.acked + frames.len() as u64),
         number(items.len() as u64),
+        doing(&items),
+        link.commands.context().now(),
     )
     .fetch_optional(&mut *tx)
     .await?;

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     Subscription,
+    index::{index_in_tx, part_of},
     read::{Stored, pack, unpack, update},
     wake::Bells,
 };
@@ -16,7 +17,7 @@ const PAGE: u32 = 1_000;
 /// The stored output of runs. Cheap to clone; clones wake each other's subscribers.
 #[derive(Clone)]
 pub struct Outputs {
-    pool: PgPool,
+    pub(super) pool: PgPool,
     bells: Bells,
 }
 
@@ -93,10 +94,24 @@ impl Outputs {
 
     /// Removes all output of a run: its session was deleted.
     pub async fn remove(&self, run: RunId) -> Result<(), sqlx::Error> {
-        sqlx::query!("delete from runtime.run_output where run = $1", run.0)
-            .execute(&self.pool)
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("delete from runtime.run_part where run = $1", run.0)
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        sqlx::query!("delete from runtime.run_message where run = $1", run.0)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query!(
+            "update runtime.run_link set doing = null, doing_at = null
+             where run = $1 and doing is not null",
+            run.0,
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query!("delete from runtime.run_output where run = $1", run.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
     }
 
     /// Wakes this process's subscribers, once what they wait for is committed.
@@ -114,29 +129,35 @@ impl Outputs {
         let mut seqs = Vec::with_capacity(items.len());
         let mut packed = Vec::with_capacity(items.len());
         let mut bytes = Vec::with_capacity(items.len());
+        let mut lengths = Vec::with_capacity(items.len());
         for (seq, item) in (after + 1..).zip(items) {
             let json =
                 serde_json::to_vec(item).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            lengths.push(json.len());
             let (zstd, item) = pack(json);
             seqs.push(i64::try_from(seq).unwrap_or(i64::MAX));
             packed.push(zstd);
             bytes.push(item);
         }
+        let parts: Vec<Option<Vec<u8>>> = items.iter().map(part_of).collect();
         sqlx::query!(
-            "insert into runtime.run_output (run, seq, zstd, item)
-             select $1, * from unnest($2::bigint[], $3::boolean[], $4::bytea[])",
+            "insert into runtime.run_output (run, seq, zstd, item, part)
+             select $1, * from unnest($2::bigint[], $3::boolean[], $4::bytea[], $5::bytea[])",
             run.0,
             &seqs,
             &packed,
             &bytes,
+            &parts as &[Option<Vec<u8>>],
         )
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-        Ok(())
+        let numbered = seqs.iter().zip(lengths).zip(items);
+        let numbered = numbered.map(|((seq, length), item)| (*seq, length, item));
+        index_in_tx(connection, run, numbered).await
     }
 }
 
-fn stored(seq: i64, zstd: bool, item: Vec<u8>) -> Result<Stored, sqlx::Error> {
+pub(super) fn stored(seq: i64, zstd: bool, item: Vec<u8>) -> Result<Stored, sqlx::Error> {
     let json = unpack(zstd, item).map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok(Stored { seq: seq.unsigned_abs(), json })
 }

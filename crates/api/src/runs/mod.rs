@@ -10,8 +10,9 @@ mod prompt;
 mod read;
 mod start;
 mod timeline;
+mod transcript;
 
 pub(crate) use self::{
     act::*, body::*, changes::*, egress::*, input::*, output::*, prompt::*, read::*, start::*,
-    timeline::*,
+    timeline::*, transcript::*,
 };

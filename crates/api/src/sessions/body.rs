@@ -87,12 +87,21 @@ impl SessionBody {
         let runs: HashMap<RunId, RunBody> = ids.into_iter().zip(runs).collect();
         let titles: Vec<TextId> = rows.iter().map(|row| row.title.reference).collect();
         let titles = state.views.texts(&titles).await?;
-        Ok(rows.into_iter().map(|row| Self::with(state, row, &runs, &titles)).collect())
+        let active: Vec<RunId> = rows.iter().filter_map(|row| row.active_run).collect();
+        let mut doing = state.outputs.doing(&active).await?;
+        let bodies = rows.into_iter().map(|row| {
+            // The agent's own words, where they are the newest that there is.
+            let said = row.active_run.and_then(|run| doing.remove(&run));
+            let (text, at) = said.filter(|(_, at)| *at > row.last.1).unwrap_or(row.last.clone());
+            Self::with(state, row, LastBody { text, at }, &runs, &titles)
+        });
+        Ok(bodies.collect())
     }
 
     fn with(
         state: &AppState,
         row: SessionRow,
+        last: LastBody,
         runs: &HashMap<RunId, RunBody>,
         titles: &HashMap<TextId, String>,
     ) -> Self {
@@ -124,7 +133,7 @@ impl SessionBody {
             state: shown.as_ref().map(|run| run.state),
             reason,
             since: shown.as_ref().map_or(row.created_at, |run| run.since),
-            last: LastBody { text: row.last.0, at: row.last.1 },
+            last,
             inputs: shown.map(|run| run.inputs).unwrap_or_default(),
             usage: row.usage.into(),
             pull_request,
