@@ -9,8 +9,10 @@ pub mod link;
 pub mod output;
 pub mod profiles;
 pub mod pulls;
+pub mod system;
 
 mod answer;
+mod events;
 mod names;
 mod openapi;
 mod problem;

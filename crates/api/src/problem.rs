@@ -120,6 +120,10 @@ impl Problem {
             .detail("send an API token as a bearer token, or open a sign-in link (`paddock login`)")
     }
 
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED.as_u16()
+    }
+
     pub(crate) fn unavailable(kind: &str, title: &str) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title);
         Self { retry_after: Some(1), ..problem }

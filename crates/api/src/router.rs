@@ -20,12 +20,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{self, PublicRoute, guard},
+    events,
     openapi::{Api, openapi},
     problem::Problem,
     profiles, repositories,
     request::{self, REQUEST_ID},
     runs, schemas, sessions,
     state::AppState,
+    system,
 };
 
 /// Every route there is. A route that is not in here is not in the API's description either.
@@ -61,6 +63,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(repositories::list_branches))
         .routes(routes!(repositories::list_issues))
         .routes(routes!(repositories::get_issue))
+        .routes(routes!(events::stream_events))
+        .routes(routes!(system::get_system))
         .routes(routes!(access::me))
         .routes(routes!(access::list_tokens, access::create_token))
         .routes(routes!(access::revoke_token))

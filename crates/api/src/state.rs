@@ -7,8 +7,8 @@ use sqlx::PgPool;
 use url::Url;
 
 use crate::{
-    bundles::Bundles, gateway::Decisions, github::GitHub, link::Links, output::Outputs,
-    profiles::Profiles, pulls::PullChecks,
+    access::Known, bundles::Bundles, gateway::Decisions, github::GitHub, link::Links,
+    output::Outputs, profiles::Profiles, pulls::PullChecks, system::System,
 };
 
 /// What the public API works with. Cheap to clone.
@@ -30,6 +30,10 @@ pub struct AppState {
     pub links: Links,
     /// When which pull request was looked at.
     pub pulls: PullChecks,
+    /// How the installation's parts are.
+    pub system: System,
+    /// Who was let in lately.
+    pub known: Known,
     /// What was decided by configuration.
     pub settings: Arc<Settings>,
 }

@@ -51,6 +51,38 @@ impl Serialize for Secret {
     }
 }
 
+/// What there is to try out in a demo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Demo {
+    pub(crate) repo: String,
+    pub(crate) issue: u64,
+}
+
+impl std::str::FromStr for Demo {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "is not owner/name#issue";
+        let (repo, issue) = text.split_once('#').ok_or(FORM)?;
+        Ok(Self { repo: repo.to_owned(), issue: issue.parse().map_err(|_| FORM)? })
+    }
+}
+
+impl TryFrom<String> for Demo {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Demo> for String {
+    fn from(demo: Demo) -> Self {
+        format!("{}#{}", demo.repo, demo.issue)
+    }
+}
+
 macro_rules! layered {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty,)+ }) => {
         $(#[$meta])*
@@ -111,6 +143,12 @@ layered!(
         /// The model that agents use, as provider/model.
         #[arg(long, env = "PADDOCK_MODEL", value_name = "PROVIDER/MODEL")]
         model: String,
+        /// The model provider's base URL, such as https://api.openai.com/v1: looked at for the page only.
+        #[arg(long, env = "PADDOCK_MODEL_URL", value_name = "URL")]
+        model_url: Url,
+        /// The repository and issue that newcomers are shown, as owner/name#1: `up --demo` sets it.
+        #[arg(long, env = "PADDOCK_DEMO", value_name = "ISSUE", hide = true)]
+        demo: Demo,
         /// How many runs may be active at once.
         #[arg(long, env = "PADDOCK_MAX_RUNS", value_name = "N")]
         max_runs: u32,
@@ -197,6 +235,8 @@ pub(crate) struct Effective {
     pub(crate) artifact_store: Url,
     pub(crate) gateway_token: Secret,
     pub(crate) model: String,
+    pub(crate) model_url: Option<Url>,
+    pub(crate) demo: Option<Demo>,
     pub(crate) max_runs: u32,
     pub(crate) max_runs_per_owner: u32,
     pub(crate) data_dir: PathBuf,
@@ -265,6 +305,8 @@ impl ServeArgs {
                 "PADDOCK_GATEWAY_TOKEN_FILE",
             )?)?,
             model: required(settings.model, "PADDOCK_MODEL")?,
+            model_url: settings.model_url,
+            demo: settings.demo,
             max_runs: settings.max_runs.unwrap_or(4),
             max_runs_per_owner: settings.max_runs_per_owner.unwrap_or(4),
             data_dir,

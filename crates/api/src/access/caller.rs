@@ -38,21 +38,39 @@ impl<S: Sync> FromRequestParts<S> for PublicRoute {
     }
 }
 
-/// Who asks. Every handler takes one, or an [`Asked`](crate::request::Asked) with one in it, or says that it
-/// is a [`PublicRoute`].
+/// Who asks. Every handler takes one, or an [`Asked`](crate::request::Asked) with one in it, or a
+/// [`KnownCaller`], or says that it is a [`PublicRoute`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) user: UserId,
+    /// By what: the digest of a token or of a cookie.
+    pub(crate) credential: Credential,
+}
+
+/// What a caller is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Credential {
+    /// An API token, by its digest.
+    Token([u8; 32]),
+    /// A browser's cookie, by its digest.
+    Cookie([u8; 32]),
 }
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
+        Credential::of(parts, state)?.caller(state).await
+    }
+}
+
+impl Credential {
+    /// What a request comes with.
+    pub(super) fn of(parts: &Parts, state: &AppState) -> Answer<Self> {
         let bearer = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str());
         if let Some(bearer) = bearer {
             let token = bearer.ok().and_then(|text| text.strip_prefix("Bearer "));
-            return by_token(token.ok_or_else(Problem::unauthenticated)?, state).await;
+            return Ok(Self::Token(digest(token.ok_or_else(Problem::unauthenticated)?)));
         }
         let cookies = CookieJar::from_headers(&parts.headers);
         let cookie = cookies
@@ -65,31 +83,48 @@ impl FromRequestParts<AppState> for Caller {
                 "The request comes from another site",
             ));
         }
-        by_cookie(cookie.value(), state).await
+        Ok(Self::Cookie(digest(cookie.value())))
     }
-}
 
-async fn by_token(token: &str, state: &AppState) -> Answer<Caller> {
-    let user = sqlx::query_scalar!(
-        "select person from runtime.api_token
-         where token_sha256 = $1 and revoked_at is null and expires_at > $2",
-        &digest(token)[..],
-        state.commands.context().now(),
-    )
-    .fetch_optional(state.pool())
-    .await?;
-    user.map(|user| Caller { user: UserId(user) }).ok_or_else(Problem::unauthenticated)
-}
+    /// Whose it is, as the database says now.
+    pub(crate) async fn caller(self, state: &AppState) -> Answer<Caller> {
+        let user = self.user(state).await;
+        match user {
+            Ok(Some(user)) => {
+                state.known.learn(self, user);
+                Ok(Caller { user, credential: self })
+            }
+            Ok(None) => {
+                state.known.forget(self);
+                Err(Problem::unauthenticated())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 
-async fn by_cookie(cookie: &str, state: &AppState) -> Answer<Caller> {
-    let user = sqlx::query_scalar!(
-        "select person from runtime.browser where token_sha256 = $1 and expires_at > $2",
-        &digest(cookie)[..],
-        state.commands.context().now(),
-    )
-    .fetch_optional(state.pool())
-    .await?;
-    user.map(|user| Caller { user: UserId(user) }).ok_or_else(Problem::unauthenticated)
+    async fn user(self, state: &AppState) -> Result<Option<UserId>, sqlx::Error> {
+        let now = state.commands.context().now();
+        let user = match self {
+            Self::Token(digest) => {
+                sqlx::query_scalar!(
+                    "select person from runtime.api_token
+                     where token_sha256 = $1 and revoked_at is null and expires_at > $2",
+                    &digest[..],
+                    now,
+                )
+                .fetch_optional(state.pool())
+                .await?
+            }
+            Self::Cookie(digest) => sqlx::query_scalar!(
+                "select person from runtime.browser where token_sha256 = $1 and expires_at > $2",
+                &digest[..],
+                now,
+            )
+            .fetch_optional(state.pool())
+            .await?,
+        };
+        Ok(user.map(UserId))
+    }
 }
 
 fn is_safe(method: &Method) -> bool {

@@ -2,6 +2,7 @@
 
 mod caller;
 mod guard;
+mod known;
 mod login;
 mod secret;
 mod tokens;
@@ -12,10 +13,12 @@ use domain::{actor::Event, event::Actor, ids::UserId};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+pub use self::known::Known;
 use self::secret::Secret;
 pub(crate) use self::{
     caller::{COOKIE, Caller, PublicRoute},
     guard::guard,
+    known::KnownCaller,
     login::*,
     tokens::*,
 };

@@ -3,8 +3,10 @@
 
 mod decisions;
 mod policies;
+mod presence;
 mod router;
 
 pub use decisions::{Cursor, Decision, Decisions, Kind, Verdict};
 pub use policies::{Policies, Policy};
+pub use presence::Presence;
 pub use router::{GatewayState, router};

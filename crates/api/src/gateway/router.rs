@@ -12,10 +12,10 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use super::{Decision, Decisions, Policies};
+use super::{Decision, Decisions, Policies, Presence};
 
-/// The longest that a poll waits for a change.
-const POLL: Duration = Duration::from_secs(20);
+/// The longest that a poll waits for a change: a gateway that hangs is one that does not ask again.
+const POLL: Duration = Duration::from_millis(2_500);
 /// The most decisions in one report, and its most bytes.
 const MAX_DECISIONS: usize = 2_000;
 const MAX_REPORT: usize = 4 * 1024 * 1024;
@@ -25,6 +25,7 @@ const MAX_REPORT: usize = 4 * 1024 * 1024;
 pub struct GatewayState {
     policies: Policies,
     decisions: Decisions,
+    presence: Presence,
     token_sha256: [u8; 32],
 }
 
@@ -32,7 +33,14 @@ impl GatewayState {
     /// Serves `policies` to whoever has `token`, and keeps what they decided.
     #[must_use]
     pub fn new(policies: Policies, decisions: Decisions, token: &str) -> Self {
-        Self { policies, decisions, token_sha256: Sha256::digest(token.as_bytes()).into() }
+        let token_sha256 = Sha256::digest(token.as_bytes()).into();
+        Self { policies, decisions, presence: Presence::default(), token_sha256 }
+    }
+
+    /// Whether a gateway keeps in touch.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        self.presence.clone()
     }
 }
 
@@ -70,6 +78,7 @@ struct After {
 /// Answers at once if the policies are others than the caller knows; otherwise when they change, or when
 /// it has waited long enough.
 async fn policies(State(state): State<GatewayState>, Query(after): Query<After>) -> Response {
+    let _polling = state.presence.polls();
     let mut published = state.policies.listen();
     let news = published
         .wait_for(|edition| edition.as_ref().is_some_and(|edition| edition.etag != after.after));

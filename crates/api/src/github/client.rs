@@ -65,6 +65,26 @@ impl GitHub {
         self.once(self.octocrab._get(path)).await
     }
 
+    /// Whether it answers, by the one question that counts against no limit, asked once. Fails too where it
+    /// refuses the credential.
+    pub async fn reach(&self) -> Result<(), GitHubError> {
+        let answer = self.once(self.octocrab._get("/rate_limit")).await?;
+        match answer.json::<serde_json::Value>(self.now()) {
+            // Not every forge limits rates, and not every limit is a failure.
+            Ok(_)
+            | Err(
+                GitHubError::NotFound
+                | GitHubError::Forbidden { .. }
+                | GitHubError::RateLimited { .. }
+                | GitHubError::Unreadable { .. }
+                | GitHubError::Rejected { .. },
+            ) => Ok(()),
+            Err(error @ (GitHubError::Unauthorised | GitHubError::Unavailable { .. })) => {
+                Err(error)
+            }
+        }
+    }
+
     /// Posts once: whoever calls this finds out by other means whether it took effect.
     pub(super) async fn post(
         &self,

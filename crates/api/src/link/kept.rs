@@ -25,6 +25,19 @@ pub async fn of_deleted_sessions(pool: &PgPool) -> Result<Vec<RunId>, sqlx::Erro
     Ok(runs.into_iter().map(RunId).collect())
 }
 
+/// Which edition of a run's diff is kept, to be compared with an earlier answer; none where none is.
+pub(crate) async fn changes_edition(
+    pool: &PgPool,
+    run: RunId,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select xmin::text as "edition!" from runtime.run_changes where run = $1"#,
+        run.0
+    )
+    .fetch_optional(pool)
+    .await
+}
+
 /// Forgets what the link kept of a run.
 pub async fn forget(pool: &PgPool, run: RunId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from runtime.run_changes where run = $1", run.0).execute(pool).await?;

@@ -20,6 +20,7 @@ mod store;
 pub use identity::{Identified, Unidentified};
 pub use instructions::{Pending, Told, instructions};
 pub use job::{Author, JobSettings};
+pub(crate) use kept::changes_edition;
 pub use kept::{forget, kept_changes, of_deleted_sessions, pushed_subject};
 pub use registry::{AskError, Links};
 pub use router::{LinkState, router};

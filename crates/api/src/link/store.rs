@@ -151,7 +151,7 @@ async fn store_once(
         let after = newest - items.len() as u64;
         Outputs::store_in_tx(&mut tx, from.run, after, &items).await?;
     }
-    let mut facts = false;
+    let (mut facts, mut changes) = (false, false);
     for (seq, body) in (taken.acked + 1..).zip(frames) {
         match body {
             Body::Output { .. } => {}
@@ -159,7 +159,10 @@ async fn store_once(
                 facts = true;
                 apply_in_tx(link, &mut tx, from, seq, fact.clone()).await?;
             }
-            Body::Changes(changes) => keep_changes_in_tx(&mut tx, from.run, changes).await?,
+            Body::Changes(kept) => {
+                changes = true;
+                keep_changes_in_tx(&mut tx, from.run, kept).await?;
+            }
         }
     }
     tx.commit().await?;
@@ -168,6 +171,9 @@ async fn store_once(
     }
     if !items.is_empty() {
         link.outputs.ring(from.run);
+    }
+    if changes {
+        link.outputs.ring_changes(from.run);
     }
     Ok(())
 }

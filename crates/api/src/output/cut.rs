@@ -186,6 +186,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
         #[test]
         fn a_long_text_keeps_its_beginning_and_its_end(
             pieces in prop::collection::vec("[a-zß€]{0,9000}", 0..12),

@@ -3,6 +3,7 @@ use futures::TryStreamExt as _;
 use link::{Fold, Item, Message};
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::broadcast;
 
 use super::{
     Subscription,
@@ -11,6 +12,8 @@ use super::{
     wake::Bells,
 };
 
+/// How many runs' news may wait for a reader of all runs' activity: one that is later misses some.
+const ACTIVITY: usize = 1_024;
 /// How many items are read at once where all are wanted.
 const PAGE: u32 = 1_000;
 
@@ -19,13 +22,16 @@ const PAGE: u32 = 1_000;
 pub struct Outputs {
     pub(super) pool: PgPool,
     bells: Bells,
+    changes: Bells,
+    activity: broadcast::Sender<RunId>,
 }
 
 impl Outputs {
     /// The output stored in `pool`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, bells: Bells::default() }
+        let activity = broadcast::Sender::new(ACTIVITY);
+        Self { pool, bells: Bells::default(), changes: Bells::default(), activity }
     }
 
     /// At most `limit` items after the number `after`, in order.
@@ -117,6 +123,23 @@ impl Outputs {
     /// Wakes this process's subscribers, once what they wait for is committed.
     pub(crate) fn ring(&self, run: RunId) {
         self.bells.ring(run);
+        // Nobody may be there to hear it.
+        let _ = self.activity.send(run);
+    }
+
+    /// The runs of which output is stored in this process, as it is.
+    pub(crate) fn activity(&self) -> broadcast::Receiver<RunId> {
+        self.activity.subscribe()
+    }
+
+    /// Wakes when a run's diff may have changed.
+    pub(crate) fn subscribe_to_changes(&self, run: RunId) -> Subscription {
+        self.changes.listen(run)
+    }
+
+    /// Wakes those who wait for a run's diff, once it is committed.
+    pub(crate) fn ring_changes(&self, run: RunId) {
+        self.changes.ring(run);
     }
 
     /// Stores items after the number `after`; the caller holds the run's link, which numbers them.

@@ -97,7 +97,7 @@ fn items(
 
 /// Whether nothing more will come: the run has ended, and its workload, which may still hand over what it
 /// kept, is gone or has had its time.
-async fn has_ended(state: &AppState, run: RunId) -> bool {
+pub(crate) async fn has_ended(state: &AppState, run: RunId) -> bool {
     let Ok(Some(row)) = state.views.run(run).await else { return false };
     let now = state.commands.context().now();
     row.finished_at.is_some_and(|at| row.workload == Workload::None || at + HAND_OVER <= now)

@@ -37,6 +37,13 @@ pub(crate) struct TimelineBody {
 const BEGINNING: u32 = 2000;
 
 impl TimelineBody {
+    /// Entries with the beginnings of their texts.
+    pub(crate) async fn list(state: &AppState, rows: Vec<TimelineRow>) -> Answer<Vec<Self>> {
+        let texts = rows.iter().filter_map(|row| row.text.as_ref()).map(|text| text.reference);
+        let texts = state.views.beginnings(&texts.collect::<Vec<_>>(), BEGINNING).await?;
+        Ok(rows.into_iter().map(|row| Self::with(row, &texts)).collect())
+    }
+
     fn with(row: TimelineRow, texts: &HashMap<TextId, String>) -> Self {
         Self {
             text: row.text.and_then(|text| texts.get(&text.reference).cloned()),
@@ -63,8 +70,6 @@ pub(crate) async fn list_run_events(
     state.at_least(list.at_least.as_deref()).await?;
     state.views.run(run).await?.ok_or_else(|| Problem::not_found("run"))?;
     let page = state.views.timeline(run, list.cursor.as_deref(), list.limit()?).await??;
-    let texts = page.items.iter().filter_map(|row| row.text.as_ref()).map(|text| text.reference);
-    let texts = state.views.beginnings(&texts.collect::<Vec<_>>(), BEGINNING).await?;
-    let items = page.items.into_iter().map(|row| TimelineBody::with(row, &texts)).collect();
+    let items = TimelineBody::list(&state, page.items).await?;
     Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))
 }

@@ -1,10 +1,13 @@
 //! `paddock serve`: the control plane, put together.
 
-use std::{process::ExitCode, sync::Arc};
+mod adapter;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use api::{
     AppState, Settings,
+    access::Known,
     bundles::Bundles,
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
@@ -12,6 +15,7 @@ use api::{
     link::{Author, JobSettings, LinkState, Links},
     output::Outputs,
     pulls::PullChecks,
+    system::{PartName, Probe, System},
 };
 use axum::Router;
 use commands::{Commands, Context, Progress, relay::Relay, sequencer};
@@ -20,6 +24,7 @@ use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::adapter::Adapter;
 use crate::{
     cli::stop_on_signal,
     config::{Effective, ServeArgs},
@@ -75,7 +80,11 @@ struct Parts {
     github: GitHub,
     decisions: Decisions,
     pulls: PullChecks,
+    gateway: GatewayState,
     policies: Policies,
+    nats: async_nats::Client,
+    adapter: Adapter,
+    system: System,
 }
 
 /// Runs the control plane until it is told to stop.
@@ -89,7 +98,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let parts = Parts::new(config, pool).await?;
     let listeners = parts.listen().await?;
     let mut running = JoinSet::new();
-    parts.start_log(&mut running, &shutdown).await?;
+    parts.start_log(&mut running, &shutdown);
     parts.start_tasks(&mut running, &shutdown);
     for (listener, router) in listeners {
         let stop = shutdown.clone().cancelled_owned();
@@ -117,16 +126,42 @@ impl Parts {
         let context = Context::system();
         let commands = Commands::new(pool.clone(), context.clone());
         let token = config.github_token.as_ref().map(crate::config::Secret::expose);
+        let github = GitHub::new(&config.github_api_url, token, context.clock.clone())?;
+        let views = Views::new(pool.clone(), Health::default());
+        let (decisions, policies) = (Decisions::new(pool.clone()), Policies::unknown());
+        let token = config.gateway_token.expose();
+        let gateway = GatewayState::new(policies.clone(), decisions.clone(), token);
+        let progress = Progress::new();
+        let nats = connect_nats(config.nats_url.expose()).await?;
+        let adapter = Adapter::new(vec![config.harness.clone(), config.opencode.clone()]);
+        let probes = vec![
+            Probe::database(views.clone()),
+            Probe::sequencer(progress.clone()),
+            Probe::relay(progress.clone(), nats_problem(nats.clone())),
+            Probe::projections(views.clone()),
+            Probe::new(PartName::Adapter, {
+                let adapter = adapter.clone();
+                move || std::future::ready(adapter.look())
+            }),
+            Probe::egress(gateway.presence()),
+            Probe::forge(github.clone()),
+            Probe::model(outside()?, config.model_url.clone()),
+        ];
+        let demo = config.demo.as_ref().map(|demo| (demo.repo.clone(), demo.issue));
         Ok(Self {
-            views: Views::new(pool.clone(), Health::default()),
-            progress: Progress::new(),
+            system: System::new(probes, demo, context.clock.clone()),
             outputs: Outputs::new(pool.clone()),
-            bundles: Bundles::open_store(pool.clone(), &config.artifact_store, MAX_BUNDLE).await?,
+            bundles: Bundles::open_store(pool, &config.artifact_store, MAX_BUNDLE).await?,
             links: Links::default(),
-            github: GitHub::new(&config.github_api_url, token, context.clock.clone())?,
-            decisions: Decisions::new(pool),
             pulls: PullChecks::default(),
-            policies: Policies::unknown(),
+            views,
+            progress,
+            github,
+            decisions,
+            gateway,
+            policies,
+            nats,
+            adapter,
             commands,
             config,
         })
@@ -135,21 +170,17 @@ impl Parts {
     /// Takes every address before anything runs: a port in use is said at once.
     async fn listen(&self) -> anyhow::Result<Vec<(TcpListener, Router)>> {
         let config = &self.config;
-        let gateway = GatewayState::new(
-            self.policies.clone(),
-            self.decisions.clone(),
-            config.gateway_token.expose(),
-        );
+        let adapter = self.adapter.clone();
         let health = HealthState {
             views: self.views.clone(),
             progress: self.progress.clone(),
-            adapter: Arc::new(|| None),
+            adapter: Arc::new(move || adapter.problem()),
         };
         let mut listeners = Vec::new();
         for (address, router) in [
             (config.listen, api::router(self.app_state())),
             (config.link_listen, api::link::router(self.link_state())),
-            (config.gateway_listen, api::gateway::router(gateway)),
+            (config.gateway_listen, api::gateway::router(self.gateway.clone())),
             (config.admin_listen, api::health::router(health)),
         ] {
             let listener = match TcpListener::bind(address).await {
@@ -171,6 +202,8 @@ impl Parts {
             decisions: self.decisions.clone(),
             links: self.links.clone(),
             pulls: self.pulls.clone(),
+            system: self.system.clone(),
+            known: Known::default(),
             settings: Arc::new(Settings {
                 public_url: self.config.public_url.clone(),
                 profiles: self.config.profiles.clone(),
@@ -200,14 +233,9 @@ impl Parts {
     }
 
     /// Sequencer, relay, projector: what makes one log of the events and reads it.
-    async fn start_log(
-        &self,
-        running: &mut JoinSet<()>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    fn start_log(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
         let pool = self.commands.pool().clone();
-        let nats = connect_nats(self.config.nats_url.expose()).await?;
-        let relay = Relay::new(nats, self.config.public_url.as_str());
+        let relay = Relay::new(self.nats.clone(), self.config.public_url.as_str());
         running.spawn(sequencer::run(
             pool.clone(),
             self.commands.doorbell(),
@@ -230,7 +258,6 @@ impl Parts {
         ));
         let (commands, stop) = (self.commands.clone(), shutdown.clone());
         running.spawn(async move { commands.flush_refusals_until(stop).await });
-        Ok(())
     }
 
     /// What the control plane does by itself, and the adapter of this machine.
@@ -249,17 +276,21 @@ impl Parts {
             max_runs_per_owner: self.config.max_runs_per_owner,
         };
         running.spawn(tasks::run(tools, limits, shutdown.clone()));
-        let adapter = self.adapter();
-        match adapter {
+        running.spawn(self.system.clone().run(shutdown.clone()));
+        match self.adapter_config() {
             Ok(config) => {
                 let (commands, views) = (self.commands.clone(), self.views.clone());
-                running.spawn(local_adapter::run(config, commands, views, shutdown.clone()));
+                let adapter = local_adapter::run(config, commands, views, shutdown.clone());
+                running.spawn(self.adapter.clone().run(adapter));
             }
-            Err(error) => tracing::error!(error = &*error, "no adapter: no run can start"),
+            Err(error) => {
+                tracing::error!(error = &*error, "no adapter: no run can start");
+                self.adapter.stopped(format!("{error:#}"));
+            }
         }
     }
 
-    fn adapter(&self) -> anyhow::Result<local_adapter::Config> {
+    fn adapter_config(&self) -> anyhow::Result<local_adapter::Config> {
         let config = &self.config;
         let link = config.link_listen;
         Ok(local_adapter::Config {
@@ -274,6 +305,23 @@ impl Parts {
             uid_base: uid_base(&config.data_dir),
         })
     }
+}
+
+/// Why NATS is not connected, if it is not.
+fn nats_problem(nats: async_nats::Client) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+    use async_nats::connection::State;
+    move || match nats.connection_state() {
+        State::Connected => None,
+        State::Pending | State::Disconnected => Some("NATS is not connected".to_owned()),
+    }
+}
+
+/// A client for looking whether somebody answers, without any credential.
+fn outside() -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_millis(1_400))
+        .redirect(reqwest::redirect::Policy::none());
+    Ok(client.build()?)
 }
 
 /// The first host uid for runs of the installation in `data_dir`: two installations on one machine must

@@ -18,11 +18,16 @@ use super::{
 };
 use crate::{
     cli::{Client, Followed, follow_new, output},
-    config::beside_this_program,
+    config::{Demo, beside_this_program},
 };
 
 const REPOSITORY: &str = "octo-demo/greeter";
 const ISSUE: u64 = 1;
+
+/// What newcomers are shown.
+pub(crate) fn shown() -> Demo {
+    Demo { repo: REPOSITORY.to_owned(), issue: ISSUE }
+}
 
 /// Where the demo's parts are.
 pub(crate) struct Announced {

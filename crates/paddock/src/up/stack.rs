@@ -104,6 +104,7 @@ impl Stack {
                 github_api_url: Some(announced.forge_api),
                 github_token_file: Some(self.layout.secret("forge")?),
                 model: Some("paddock/scripted".to_owned()),
+                demo: Some(demo::shown()),
                 ..settings_of(&self.args)
             },
             model_url: Some(announced.model),
@@ -176,6 +177,8 @@ impl Stack {
             .env("PADDOCK_OPENCODE", find_opencode(set.opencode)?);
         let optional = [
             ("PADDOCK_MODEL", set.model.map(Into::into)),
+            ("PADDOCK_MODEL_URL", outside.model_url.map(|url| url.as_str().into())),
+            ("PADDOCK_DEMO", set.demo.map(|demo| String::from(demo).into())),
             ("PADDOCK_GITHUB_URL", set.github_url.map(|url| url.as_str().into())),
             ("PADDOCK_GITHUB_API_URL", set.github_api_url.map(|url| url.as_str().into())),
             ("PADDOCK_GITHUB_TOKEN_FILE", set.github_token_file.map(PathBuf::into_os_string)),

@@ -161,6 +161,19 @@ impl Views {
         Ok(Ok(page(&list, &bodies, limit, |row: &RunRow| row.id.to_string())?))
     }
 
+    /// The sessions of those ids, unless they were deleted.
+    pub async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, ViewError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select body::text from view.session where id = any($1) and standing <> 'deleted'
+             order by id",
+        )
+        .bind(ids)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?)
+    }
+
     /// The runs of those ids.
     pub async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<RunRow>, ViewError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();

@@ -1,0 +1,123 @@
+use std::{convert::Infallible, time::Duration};
+
+use async_stream::stream;
+use axum::response::sse::Event;
+use domain::ids::Position;
+use futures::Stream;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    changes,
+    message::{EventMessage, HelloEvent},
+    output, run, sessions, system,
+    topic::Topic,
+};
+use crate::{access::Caller, state::AppState};
+
+/// How many messages wait for a reader; topics wait for room.
+const WAITING: usize = 8;
+/// How long a topic waits for room before the reader is given up: it comes back by its places.
+const SLOW: Duration = Duration::from_secs(30);
+/// How often it is looked at whether the reader may still read: a little less than 5 s after it may not,
+/// the stream is closed.
+const CHECK: Duration = Duration::from_secs(3);
+/// How long after the database failed it is asked again.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+/// How long after something happened it is looked at, so that a burst makes one message.
+pub(super) const SETTLE: Duration = Duration::from_millis(80);
+
+/// Returns once the read models are at another position than `seen`.
+pub(super) async fn moved(views: &mut watch::Receiver<Position>, seen: Position) {
+    if views.wait_for(|now| *now != seen).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The reader is gone, or does not read.
+pub(super) struct Closed;
+
+/// Where a topic's messages go.
+#[derive(Clone)]
+pub(super) struct Out(mpsc::Sender<Event>);
+
+impl Out {
+    pub(super) async fn send(&self, message: EventMessage) -> Result<(), Closed> {
+        let event =
+            Event::default().event(message.name()).json_data(message).map_err(|_| Closed)?;
+        match timeout(SLOW, self.0.send(event)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Closed),
+        }
+    }
+}
+
+/// One reader's stream. It ends when the reader may no longer read or does not; dropping it ends its topics.
+pub(super) fn stream(
+    state: AppState,
+    caller: Caller,
+    topics: Vec<Topic>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream! {
+        let (sender, mut messages) = mpsc::channel(WAITING);
+        let out = Out(sender);
+        let mut tasks = JoinSet::new();
+        {
+            let (state, out) = (state.clone(), out.clone());
+            tasks.spawn(async move {
+                hello(&state, &out).await?;
+                let mut topics_watched = JoinSet::new();
+                for topic in topics {
+                    topics_watched.spawn(watched(state.clone(), topic, out.clone()));
+                }
+                // A topic that came to its end is no reason to end the others.
+                while let Some(ended) = topics_watched.join_next().await {
+                    if let Ok(Err(Closed)) = ended {
+                        return Err(Closed);
+                    }
+                }
+                std::future::pending().await
+            });
+        }
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(CHECK).await;
+                let may = timeout(CHECK / 2, caller.credential.caller(&state)).await;
+                // A database that does not answer says nothing about anybody.
+                if let Ok(Err(problem)) = may && problem.is_unauthenticated() {
+                    return Err::<(), Closed>(Closed);
+                }
+            }
+        });
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => yield Ok(message),
+                    None => return,
+                },
+                _ = tasks.join_next() => return,
+            }
+        }
+    }
+}
+
+async fn hello(state: &AppState, out: &Out) -> Result<(), Closed> {
+    let epoch = timeout(RETRY, commands::log::current_epoch(state.pool())).await;
+    let epoch = epoch.ok().and_then(Result::ok).map(|(epoch, _)| epoch.to_string());
+    let server = env!("CARGO_PKG_VERSION").to_owned();
+    out.send(EventMessage::Hello(HelloEvent { server, epoch })).await
+}
+
+async fn watched(state: AppState, topic: Topic, out: Out) -> Result<(), Closed> {
+    let name = topic.to_string();
+    match topic {
+        Topic::Sessions(at) => sessions::watch(&state, name, at, &out).await,
+        Topic::Run(run, at) => run::watch(&state, name, run, at, &out).await,
+        Topic::Output(run, at) => output::watch(&state, name, run, at, &out).await,
+        Topic::Changes(run) => changes::watch(&state, name, run, &out).await,
+        Topic::System => system::watch(&state, name, &out).await,
+    }
+}
