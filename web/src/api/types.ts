@@ -1,0 +1,20 @@
+import type { components } from '@/api/generated';
+
+type Schemas = components['schemas'];
+
+export type Session = Schemas['SessionBody'];
+export type SessionGroup = Schemas['SessionGroup'];
+export type SessionAction = Schemas['SessionAction'];
+export type Run = Schemas['RunBody'];
+export type RunState = Schemas['RunState'];
+export type RunAction = Schemas['RunAction'];
+export type Input = Schemas['InputBody'];
+export type Usage = Schemas['UsageBody'];
+export type SessionPull = Schemas['SessionPullBody'];
+export type TimelineItem = Schemas['TimelineBody'];
+export type Artifact = Schemas['ArtifactBody'];
+export type Decision = Schemas['DecisionBody'];
+export type Changes = Schemas['ChangesBody'];
+export type Profile = Schemas['ProfileBody'];
+export type Token = Schemas['TokenBody'];
+export type SystemPart = Schemas['PartBody'];

@@ -1,0 +1,66 @@
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { Play, Plus, Rocket } from 'lucide-react';
+import { systemQuery } from '@/features/system/query';
+import { Button } from '@/ui/button';
+import { EmptyState } from '@/ui/state';
+
+/** Nothing was ever started here: the way to a first pull request. */
+export function FirstRun() {
+  const system = useQuery(systemQuery);
+  const navigate = useNavigate();
+  const demo = system.data?.demo;
+  const wrong = system.data?.parts.filter((part) => !part.ok) ?? [];
+  return (
+    <EmptyState
+      icon={Rocket}
+      title={demo ? 'See an agent fix a bug' : 'Start your first run'}
+      action={
+        demo ? (
+          <Button
+            look="primary"
+            icon={Play}
+            autoFocus
+            onPress={() =>
+              void navigate({ to: '/new', search: { repo: demo.repo, issue: String(demo.issue) } })
+            }
+          >
+            Try the sample issue
+          </Button>
+        ) : (
+          <Button
+            look="primary"
+            icon={Plus}
+            autoFocus
+            onPress={() => void navigate({ to: '/new' })}
+          >
+            New run
+          </Button>
+        )
+      }
+    >
+      {demo ? (
+        <p>
+          This installation has a forge, a repository with a bug and a scripted model of its own: no
+          account, no key. A real OpenCode works on the issue and opens a pull request, in about
+          twenty seconds.
+        </p>
+      ) : (
+        <p>
+          Point Paddock at a repository and an issue. An agent works on it and delivers a pull
+          request.
+        </p>
+      )}
+      {wrong.length > 0 && (
+        <ul className="mt-4 flex flex-col gap-2 text-left text-sm">
+          {wrong.map((part) => (
+            <li key={part.name} className="rounded-md bg-attention-soft px-3 py-2 text-attention">
+              <strong className="font-semibold">{part.name}</strong>: {part.detail}
+              {part.action && <span className="block text-text">{part.action}</span>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </EmptyState>
+  );
+}

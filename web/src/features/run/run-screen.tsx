@@ -1,0 +1,290 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { Flag, OctagonX, Play, Square, UploadCloud } from 'lucide-react';
+import { lazy, Suspense, useState } from 'react';
+import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
+import { useTopic } from '@/api/live/hooks';
+import type { RunMessage } from '@/api/live/protocol';
+import { queryClient, runQuery, sessionQuery } from '@/api/query';
+import type { Run } from '@/api/types';
+import { AskCard } from '@/features/asks/ask-card';
+import { Composer } from '@/features/run/composer';
+import { RunPull } from '@/features/run/run-pull';
+import { eventsQuery } from '@/features/run/timeline-query';
+import { cancelRun, finishRun, interruptRun, publishRun } from '@/features/sessions/actions';
+import { SessionMenu } from '@/features/sessions/session-menu';
+import { StateBadge } from '@/features/sessions/state-badge';
+import { useShortcuts } from '@/features/shell/shortcuts';
+import { Transcript } from '@/features/transcript/transcript';
+import { count, money } from '@/lib/format';
+import { line } from '@/lib/safe';
+import { Badge } from '@/ui/badge';
+import { Button } from '@/ui/button';
+import { Confirm } from '@/ui/dialog';
+import { ErrorState, Skeleton } from '@/ui/state';
+import { Elapsed, RelativeTime } from '@/ui/time';
+import { failed } from '@/ui/toast';
+
+const Changes = lazy(() =>
+  import('@/features/run/changes').then((all) => ({ default: all.Changes })),
+);
+const Timeline = lazy(() =>
+  import('@/features/run/timeline').then((all) => ({ default: all.Timeline })),
+);
+const Egress = lazy(() => import('@/features/run/egress').then((all) => ({ default: all.Egress })));
+const Artifacts = lazy(() =>
+  import('@/features/run/artifacts').then((all) => ({ default: all.Artifacts })),
+);
+
+const TABS = [
+  ['transcript', 'Transcript'],
+  ['changes', 'Changes'],
+  ['timeline', 'Time line'],
+  ['egress', 'Egress'],
+  ['artifacts', 'Artifacts'],
+] as const;
+
+const route = getRouteApi('/runs/$id');
+
+/** One run: how it stands and why, what the agent says, what came of it. */
+export function RunScreen() {
+  const { id } = route.useParams();
+  const run = useQuery(runQuery(id));
+  if (run.isPending) return <Skeleton rows={5} label="Loading the run" />;
+  if (run.isError)
+    return <ErrorState error={run.error} what="the run" retry={() => void run.refetch()} />;
+  return <Screen key={id} run={run.data} />;
+}
+
+function Screen({ run }: { run: Run }) {
+  const { tab = 'transcript' } = route.useSearch();
+  const navigate = route.useNavigate();
+  const session = useQuery(sessionQuery(run.session_id));
+  useTopic(`run:${run.id}`, run.version, ({ data }) => {
+    const { run: changed, events } = data as RunMessage;
+    queryClient.setQueryData(runQuery(run.id).queryKey, changed);
+    queryClient.setQueryData(eventsQuery(run.id).queryKey, (before) => {
+      if (!before) return before;
+      const newest = before.at(-1)?.version ?? 0;
+      return [...before, ...events.filter(({ version }) => version > newest)];
+    });
+    if (changed.finished_at || changed.pull_request) {
+      void queryClient.invalidateQueries({ queryKey: sessionQuery(run.session_id).queryKey });
+    }
+  });
+  const go = (to: string) =>
+    void navigate({ search: to === 'transcript' ? {} : { tab: to }, replace: true });
+  useShortcuts(
+    Object.fromEntries(
+      TABS.map(([name, label], index) => [
+        String(index + 1),
+        { label, group: 'This run', run: () => go(name) },
+      ]),
+    ),
+  );
+  const title = session.data?.title ?? run.prompt ?? run.branch;
+  const ended = run.finished_at != null;
+  return (
+    <div className="flex h-full flex-col">
+      <header className="border-b border-line bg-surface px-4 py-3">
+        <div className="flex flex-wrap items-start gap-x-4 gap-y-2">
+          <div className="min-w-60 flex-1">
+            <h1 className="text-lg leading-6 font-semibold break-words">{line(title, 160)}</h1>
+            <p className="truncate text-xs text-soft">
+              <Link
+                to="/sessions/$id"
+                params={{ id: run.session_id }}
+                className="underline-offset-2 hover:underline"
+              >
+                {run.repo}
+                {run.issue != null && ` #${run.issue}`}
+              </Link>{' '}
+              · <span className="font-mono text-2xs">{run.branch}</span> onto{' '}
+              <span className="font-mono text-2xs">{run.base}</span>
+            </p>
+          </div>
+          <Actions run={run} />
+          {session.data && <SessionMenu session={session.data} />}
+        </div>
+        <div className="mt-2 flex flex-wrap items-center gap-x-3 gap-y-1.5 text-sm" role="status">
+          <StateBadge state={run.state} />
+          {run.reason && <span className="min-w-0 break-words">{line(run.reason, 400)}</span>}
+          <span className="text-xs text-soft">
+            {ended ? (
+              <>
+                <RelativeTime at={run.finished_at ?? run.since} />, after{' '}
+                <Elapsed from={run.started_at ?? run.created_at} to={run.finished_at} />
+              </>
+            ) : (
+              <>
+                for <Elapsed from={run.since} />
+              </>
+            )}
+          </span>
+          {run.state === 'idle' && run.idle_until && (
+            <span className="text-xs text-soft">
+              stays until <RelativeTime at={run.idle_until} />
+            </span>
+          )}
+          <RunPull pull={session.data?.pull_request ?? null} opened={run.pull_request ?? null} />
+          <span className="text-xs text-soft tabular-nums">
+            {count(run.usage.input_tokens)} in, {count(run.usage.output_tokens)} out ·{' '}
+            {money(run.usage.cost_micro_usd)}
+          </span>
+          {run.missing_limits.length > 0 && (
+            <Badge tone="attention">not enforced here: {run.missing_limits.join(', ')}</Badge>
+          )}
+        </div>
+      </header>
+      {run.inputs.length > 0 && (
+        <div className="flex flex-col gap-2 border-b border-line p-3">
+          {run.inputs.map((input) => (
+            <AskCard key={input.id} input={input} />
+          ))}
+        </div>
+      )}
+      <Tabs
+        selectedKey={TABS.some(([name]) => name === tab) ? tab : 'transcript'}
+        onSelectionChange={(key) => go(String(key))}
+        className="flex min-h-0 flex-1 flex-col"
+      >
+        <TabList
+          aria-label="Of this run"
+          className="flex shrink-0 gap-1 overflow-x-auto border-b border-line bg-surface px-3"
+        >
+          {TABS.map(([name, label]) => (
+            <Tab
+              key={name}
+              id={name}
+              className="-mb-px cursor-pointer border-b-2 border-transparent px-2.5 py-2 text-sm whitespace-nowrap text-soft data-hovered:text-text data-selected:border-accent data-selected:font-medium data-selected:text-text"
+            >
+              {label}
+            </Tab>
+          ))}
+        </TabList>
+        <Panel id="transcript" still>
+          <Transcript run={run} />
+        </Panel>
+        <Panel id="changes">
+          <Changes run={run} />
+        </Panel>
+        <Panel id="timeline">
+          <Timeline run={run} />
+        </Panel>
+        <Panel id="egress">
+          <Egress run={run} />
+        </Panel>
+        <Panel id="artifacts">
+          <Artifacts run={run} />
+        </Panel>
+      </Tabs>
+      {run.allowed_actions.includes('prompt') && <Composer run={run} />}
+      {ended && session.data?.allowed_actions.includes('start') && (
+        <div className="flex items-center gap-3 border-t border-line bg-surface px-4 py-2.5">
+          <Link
+            to="/new"
+            search={{ session: run.session_id }}
+            className="flex h-8 items-center gap-1.5 rounded-md bg-accent px-3 text-sm font-medium text-on-accent"
+          >
+            <Play aria-hidden className="size-4" />
+            Go on with another prompt
+          </Link>
+          <span className="text-xs text-soft max-sm:hidden">
+            Its files and its conversation are kept: the next run goes on from there.
+          </span>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Panel({
+  id,
+  still,
+  children,
+}: {
+  id: string;
+  still?: boolean;
+  children: React.ReactNode;
+}) {
+  return (
+    <TabPanel id={id} className={still ? 'min-h-0 flex-1' : 'min-h-0 flex-1 overflow-auto'}>
+      <Suspense fallback={<Skeleton rows={4} />}>{children}</Suspense>
+    </TabPanel>
+  );
+}
+
+/** Only what the server allows now. */
+function Actions({ run }: { run: Run }) {
+  const [busy, setBusy] = useState<string>();
+  const [asking, setAsking] = useState(false);
+  const may = (action: Run['allowed_actions'][number]) => run.allowed_actions.includes(action);
+  const act = async (name: string, work: () => Promise<void>) => {
+    setBusy(name);
+    try {
+      await work();
+    } catch (error) {
+      failed(error);
+    } finally {
+      setBusy(undefined);
+    }
+  };
+  const button = { small: true, isDisabled: busy !== undefined };
+  return (
+    <div className="flex flex-wrap gap-1.5">
+      {may('interrupt') && (
+        <Button
+          {...button}
+          icon={Square}
+          busy={busy === 'interrupt'}
+          onPress={() => act('interrupt', () => interruptRun(run.id))}
+        >
+          Interrupt
+        </Button>
+      )}
+      {may('finish') && (
+        <Button
+          {...button}
+          icon={Flag}
+          busy={busy === 'finish'}
+          onPress={() => act('finish', () => finishRun(run.id))}
+        >
+          Finish
+        </Button>
+      )}
+      {may('publish') && (
+        <Button
+          {...button}
+          look="primary"
+          icon={UploadCloud}
+          busy={busy === 'publish'}
+          onPress={() => act('publish', () => publishRun(run.id))}
+        >
+          Publish again
+        </Button>
+      )}
+      {may('cancel') && (
+        <Button
+          {...button}
+          look="danger"
+          icon={OctagonX}
+          busy={busy === 'cancel'}
+          onPress={() => setAsking(true)}
+        >
+          Cancel
+        </Button>
+      )}
+      <Confirm
+        title="Cancel this run?"
+        isOpen={asking}
+        onClose={() => setAsking(false)}
+        action="Cancel the run"
+        danger
+        onConfirm={() => act('cancel', () => cancelRun(run.id))}
+      >
+        The agent stops and nothing is published. Its work is saved: another run can go on from
+        there.
+      </Confirm>
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+import { useQuery } from '@tanstack/react-query';
+import { CircleAlert, CircleCheck } from 'lucide-react';
+import { useConnection, useTopic } from '@/api/live/hooks';
+import { queryClient } from '@/api/query';
+import type { SystemPart } from '@/api/types';
+import { systemQuery } from '@/features/system/query';
+import { Card } from '@/ui/card';
+import { cx } from '@/ui/cx';
+import { ErrorState, Skeleton } from '@/ui/state';
+import { RelativeTime } from '@/ui/time';
+
+const NAMES: Record<string, { label: string; does: string }> = {
+  database: { label: 'Database', does: 'PostgreSQL: the event log, the only truth' },
+  sequencer: { label: 'Sequencer', does: 'gives each event its position' },
+  projections: { label: 'Read models', does: 'what lists and screens show' },
+  relay: { label: 'Relay', does: 'hands events to NATS, for subscribers' },
+  adapter: { label: 'Adapter', does: 'makes the sandboxes of runs' },
+  egress: { label: 'Gateway', does: 'the one way out of a sandbox' },
+  forge: { label: 'Forge', does: 'repositories, issues, pull requests' },
+  model: { label: 'Model', does: 'what the agents think with' },
+};
+
+/** How each part is, and what to do where one is not well. */
+export function System() {
+  const system = useQuery(systemQuery);
+  const connection = useConnection();
+  useTopic('system', undefined, ({ data }) => {
+    queryClient.setQueryData(systemQuery.queryKey, data as never);
+  });
+  if (system.isPending) return <Skeleton rows={6} label="Loading the system" />;
+  const gone = connection.state === 'retrying' || connection.state === 'offline';
+  if (system.isError && !system.data) {
+    return (
+      <ErrorState error={system.error} what="the system" retry={() => void system.refetch()} />
+    );
+  }
+  const { parts, version } = system.data;
+  const wrong = parts.filter((part) => !part.ok);
+  return (
+    <div className="mx-auto flex max-w-3xl flex-col gap-4 px-4 py-6">
+      <header className="flex items-baseline justify-between gap-4">
+        <h1 className="text-xl font-semibold">System</h1>
+        <span className="text-soft">Paddock {version}</span>
+      </header>
+      <p
+        role="status"
+        className={cx(
+          'flex items-center gap-2 rounded-lg px-3 py-2 font-medium',
+          gone || wrong.length > 0 ? 'bg-bad-soft text-bad' : 'bg-good-soft text-good',
+        )}
+      >
+        {gone || wrong.length > 0 ? (
+          <CircleAlert aria-hidden className="size-4" />
+        ) : (
+          <CircleCheck aria-hidden className="size-4" />
+        )}
+        {gone
+          ? 'The server does not answer: agents at work go on. Start it again: paddock up'
+          : wrong.length === 0
+            ? 'Everything works.'
+            : `Not well: ${wrong.map((part) => (NAMES[part.name]?.label ?? part.name).toLowerCase()).join(', ')}.`}
+      </p>
+      <Card className={cx(gone && 'opacity-60')}>
+        <ul>
+          {parts.map((part) => (
+            <Part key={part.name} part={part} />
+          ))}
+        </ul>
+      </Card>
+    </div>
+  );
+}
+
+function Part({ part }: { part: SystemPart }) {
+  const { label, does } = NAMES[part.name] ?? { label: part.name, does: '' };
+  return (
+    <li className="flex gap-3 border-b border-line px-4 py-3 last:border-0" data-part={part.name}>
+      {part.ok ? (
+        <CircleCheck aria-hidden className="mt-0.5 size-4 shrink-0 text-good" />
+      ) : (
+        <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-bad" />
+      )}
+      <div className="min-w-0 flex-1">
+        <h2 className="flex flex-wrap items-baseline gap-x-2 font-medium">
+          {label}
+          <span className="text-xs font-normal text-soft">{does}</span>
+        </h2>
+        {part.detail && <p className="break-words text-soft">{part.detail}</p>}
+        {!part.ok && part.still_works && (
+          <p className="text-soft">
+            <span className="font-medium text-text">Still works:</span> {part.still_works}
+          </p>
+        )}
+        {!part.ok && part.action && (
+          <p className="mt-1 rounded-md bg-attention-soft px-2.5 py-1.5 text-attention">
+            {part.action}
+          </p>
+        )}
+      </div>
+      <span className="shrink-0 text-xs text-faint">
+        {part.lag != null && part.lag > 0 && <span className="mr-2">{part.lag} behind</span>}
+        {part.ok ? 'well' : 'down'} <RelativeTime at={part.since} />
+      </span>
+    </li>
+  );
+}

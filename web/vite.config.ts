@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url';
+import tailwind from '@tailwindcss/vite';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+// `make web`: hot reload before a running `paddock up`. The host header stays that of the server, which
+// answers to no other.
+const server = process.env['PADDOCK_URL'] ?? 'http://127.0.0.1:7080';
+const proxied = { target: server, changeOrigin: true };
+
+export default defineConfig({
+  plugins: [react(), tailwind()],
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  server: { host: '127.0.0.1', proxy: { '/api': proxied, '/login': proxied, '/schemas': proxied } },
+  worker: { format: 'es' },
+  build: {
+    target: 'es2023',
+    // The page's policy allows no data: scripts or styles.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}'], restoreMocks: true },
+});
