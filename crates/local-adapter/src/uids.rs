@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, fs, os::unix::fs::MetadataExt as _, path::Path};
 
+use rustix::process::geteuid;
+
 use crate::processes;
 
 /// How many pairs an installation has.
@@ -18,8 +20,11 @@ pub(crate) struct Uids {
 }
 
 impl Uids {
-    /// Those of a workload that has its directories.
+    /// Those of a workload that has its directories. A user's are all the user's own.
     pub(crate) fn of(dir: &Path) -> Option<Self> {
+        if !geteuid().is_root() {
+            return None;
+        }
         let (agent, sidecar) = (owner(&dir.join("home"))?, owner(&dir.join("sidecar"))?);
         (agent != 0 && sidecar != 0).then_some(Self { agent, sidecar })
     }

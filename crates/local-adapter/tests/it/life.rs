@@ -99,12 +99,15 @@ async fn a_killed_sidecar_comes_back_on_its_spool() {
         (installation.process(run, 1, "init"), installation.process(run, 1, "sidecar").unwrap());
     let identity = fs::read(dir.join("sidecar/identity")).unwrap();
     fs::write(dir.join("sidecar/spooled"), "frames").unwrap();
-    for _ in 0..3 {
+    for times in 2..5 {
         sidecar.signal(Signal::KILL);
         until("another sidecar", || {
             installation.process(run, 1, "sidecar").is_some_and(|now| now != sidecar)
         })
         .await;
+        // Not only something that is about to be it.
+        let said = || fs::read_to_string(dir.join("sidecar.log")).unwrap_or_default();
+        until("it works", || said() == "started\n".repeat(times)).await;
         sidecar = installation.process(run, 1, "sidecar").unwrap();
     }
     assert_eq!(installation.process(run, 1, "init"), init);

@@ -123,6 +123,7 @@ pub(crate) struct Board(Arc<BoardState>);
 
 #[derive(Default)]
 struct BoardState {
+    data_dir: Mutex<Option<PathBuf>>,
     desired: Mutex<HashMap<RunId, Desired>>,
     reports: Mutex<Vec<(RunId, Generation, Report)>>,
     changed: Notify,
@@ -137,6 +138,12 @@ impl Board {
     pub(crate) fn forget(&self, run: RunId) {
         self.0.desired.lock().unwrap().remove(&run);
         self.0.changed.notify_one();
+    }
+
+    fn sidecar(&self, run: RunId, generation: Generation) -> Option<Identity> {
+        let data_dir = self.0.data_dir.lock().unwrap().clone()?;
+        let dir = data_dir.join("runs").join(run.to_string()).join(generation.to_string());
+        Recorded::read(&dir).living("sidecar").cloned()
     }
 
     pub(crate) fn reports(&self, run: RunId) -> Vec<(Generation, Report)> {
@@ -171,6 +178,10 @@ impl Port for Board {
             (Report::Created(_), Phase::Create) => wanted.phase = Phase::Keep,
             (Report::Lost(_) | Report::Refused(_), Phase::Create | Phase::Keep) => {
                 wanted.phase = Phase::Remove;
+                // Its link would tell it.
+                if let Some(sidecar) = self.sidecar(run, generation) {
+                    sidecar.signal(rustix::process::Signal::TERM);
+                }
             }
             (Report::Removed, Phase::Remove) => {
                 desired.remove(&run);
@@ -208,7 +219,9 @@ impl Installation {
         script(&dir.path().join("opencode"), "true");
         script(&dir.path().join("paddock"), "echo started; exec sleep 1000");
         let uid_base = uid_base();
-        Self { dir, board: Board::default(), uid_base, running: None }
+        let board = Board::default();
+        *board.0.data_dir.lock().unwrap() = Some(dir.path().join("data"));
+        Self { dir, board, uid_base, running: None }
     }
 
     pub(crate) fn config_in(dir: &Path, uid_base: u32) -> Config {
@@ -325,7 +338,8 @@ impl Installation {
         let mut wanted = self.board.0.desired.lock().unwrap().get(&run).cloned().unwrap();
         wanted.phase = Phase::Remove;
         self.board.want(wanted);
-        self.removed(run).await;
+        let removed = (Generation(generation), Report::Removed);
+        until("it is removed", || self.board.reports(run).contains(&removed)).await;
         self.nothing_is_left(run);
     }
 
