@@ -1,0 +1,133 @@
+import type { Server } from 'node:http';
+import AxeBuilder from '@axe-core/playwright';
+import {
+  type Browser,
+  type BrowserContext,
+  test as base,
+  expect,
+  type Page,
+} from '@playwright/test';
+import { front } from './front';
+import { Paddock } from './paddock';
+
+export { expect } from '@playwright/test';
+export { ISSUE, REPO } from './paddock';
+
+/** A running installation and the address where a browser sees its page. */
+export interface World {
+  paddock: Paddock;
+  url: string;
+}
+
+async function open(): Promise<World & { server: Server | undefined }> {
+  const paddock = await Paddock.start();
+  const answer = await fetch(paddock.url);
+  const served = answer.headers.get('content-type')?.startsWith('text/html') === true;
+  if (served) return { paddock, url: paddock.url, server: undefined };
+  const { url, server } = await front(paddock.url);
+  return { paddock, url, server };
+}
+
+/** A browser that is signed in at an installation by a new link of its own. */
+export async function signedIn(browser: Browser, { paddock, url }: World): Promise<BrowserContext> {
+  const context = await browser.newContext({ baseURL: url });
+  const link = await paddock.link();
+  const page = await context.newPage();
+  await page.goto(`${url}${new URL(link).pathname}${new URL(link).search}`);
+  await page.close();
+  return context;
+}
+
+interface Fixtures {
+  paddock: Paddock;
+  /** What the page logged that it should not have: checked to be empty after each test. */
+  clean: undefined;
+}
+
+interface WorkerFixtures {
+  world: World;
+  state: Awaited<ReturnType<BrowserContext['storageState']>>;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  // One installation for all tests of a worker; a test that breaks it starts its own.
+  world: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
+    async ({}, use) => {
+      const { server, ...world } = await open();
+      await use(world);
+      server?.closeAllConnections();
+      server?.close();
+      await world.paddock.end();
+    },
+    { scope: 'worker', timeout: 180_000 },
+  ],
+  state: [
+    async ({ browser, world }, use) => {
+      const context = await signedIn(browser, world);
+      const state = await context.storageState();
+      await context.close();
+      await use(state);
+    },
+    { scope: 'worker' },
+  ],
+  baseURL: async ({ world }, use) => use(world.url),
+  storageState: async ({ state }, use) => use(state),
+  paddock: async ({ world }, use) => {
+    await use(world.paddock);
+    await world.paddock.quiet();
+  },
+  clean: [
+    async ({ page }, use) => {
+      const seen = complaints(page);
+      await use(undefined);
+      expect(seen, 'the page complained').toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+/** What goes wrong inside a page, as it goes wrong: errors nobody caught, and what its policy refused. */
+export function complaints(page: Page): string[] {
+  const seen: string[] = [];
+  page.on('pageerror', (error) => seen.push(error.message));
+  page.on('console', (message) => {
+    if (message.text().includes('Content Security Policy')) seen.push(message.text());
+  });
+  return seen;
+}
+
+/** No serious finding of axe, in the light and in the dark. */
+export async function accessible(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const serious = violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => ({
+        id,
+        nodes: nodes.map(({ html, failureSummary }) => [html, failureSummary]),
+      }));
+    expect(serious, `axe, ${colorScheme}`).toEqual([]);
+  }
+  await page.emulateMedia({ colorScheme: null });
+}
+
+/** Presses Tab until what has the focus is called that. */
+export async function tabTo(page: Page, name: string | RegExp, most = 60): Promise<void> {
+  for (let pressed = 0; pressed < most; pressed += 1) {
+    const focused = page.locator(':focus');
+    if ((await focused.count()) > 0) {
+      const called = await focused.evaluate((element) => {
+        const labels = 'labels' in element ? [...((element as HTMLInputElement).labels ?? [])] : [];
+        return (
+          element.getAttribute('aria-label') ??
+          (labels[0]?.textContent || element.textContent || '')
+        ).trim();
+      });
+      if (typeof name === 'string' ? called.includes(name) : name.test(called)) return;
+    }
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`no Tab leads to ${name}`);
+}
