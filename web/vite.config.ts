@@ -3,10 +3,9 @@ import tailwind from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
-// `make web`: hot reload before a running `paddock up`. The host header stays that of the server, which
-// answers to no other.
+// `make web`: hot reload before a running `paddock up`, which answers to its own name and its own page only.
 const server = process.env['PADDOCK_URL'] ?? 'http://127.0.0.1:7080';
-const proxied = { target: server, changeOrigin: true };
+const proxied = { target: server, changeOrigin: true, headers: { Origin: server } };
 
 export default defineConfig({
   plugins: [react(), tailwind()],

@@ -15,6 +15,7 @@ mod answer;
 mod events;
 mod names;
 mod openapi;
+mod page;
 mod problem;
 mod repositories;
 mod request;

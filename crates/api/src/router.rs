@@ -22,6 +22,7 @@ use crate::{
     access::{self, PublicRoute, guard},
     events,
     openapi::{Api, openapi},
+    page,
     problem::Problem,
     profiles, repositories,
     request::{self, REQUEST_ID},
@@ -93,7 +94,7 @@ pub fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(request::MAX_BODY));
     let (router, _) = routes().split_for_parts();
     router
-        .fallback(async || Problem::not_found("route"))
+        .merge(page::router())
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not by this method")
         })

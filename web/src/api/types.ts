@@ -17,4 +17,5 @@ export type Decision = Schemas['DecisionBody'];
 export type Changes = Schemas['ChangesBody'];
 export type Profile = Schemas['ProfileBody'];
 export type Token = Schemas['TokenBody'];
+export type SystemState = Schemas['SystemBody'];
 export type SystemPart = Schemas['PartBody'];

@@ -55,6 +55,8 @@ export function Field({
         <TextArea
           {...shared}
           rows={rows}
+          // Grows with what is in it; `rows` alone would not hold it open.
+          style={{ minHeight: `${rows * 1.25 + 0.875}rem` }}
           className={cx(look, 'field-sizing-content max-h-96 resize-none')}
         />
       ) : (

@@ -78,6 +78,9 @@ describe('the hub', () => {
     await server.say('hello', { server: '0.1.0' });
     await server.say('session', { topic: 'sessions', at: '8' });
     expect([page.got, other.got]).toEqual([[[1, 8]], [[1, 8]]]);
+    // What an agent does moves no position of the log.
+    await server.say('session', { topic: 'sessions', at: '8' });
+    expect(page.got).toHaveLength(2);
     expect(page.status).toMatchObject({ state: 'open', version: '0.1.0' });
   });
 

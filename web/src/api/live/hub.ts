@@ -236,7 +236,7 @@ export class Hub {
       for (const one of page.subscriptions.values()) {
         if (one.topic !== topic) continue;
         if (at !== undefined) {
-          if (one.at !== undefined && at <= one.at) continue;
+          if (one.at !== undefined && isKnown(topic, at, one.at)) continue;
           one.at = at;
         }
         port.send({ type: 'message', id: one.id, message });
@@ -248,6 +248,11 @@ export class Hub {
     this.#status = status;
     for (const port of this.#pages.keys()) port.send({ type: 'status', status });
   }
+}
+
+/** A session is told as it is now, also when what its agent does moved no position. */
+function isKnown(topic: string, at: number, known: number): boolean {
+  return topic === 'sessions' ? at < known : at <= known;
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {

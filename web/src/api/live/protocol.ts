@@ -1,4 +1,4 @@
-import type { Input, Run, Session, TimelineItem } from '@/api/types';
+import type { components } from '@/api/generated';
 
 /** How the one connection to the server is. */
 export type Status =
@@ -31,15 +31,11 @@ export type ToPage =
   | { type: 'status'; status: Status }
   | { type: 'message'; id: number; message: Message };
 
-export interface SessionMessage {
-  session?: Session;
-  removed?: string;
-}
+type Schemas = components['schemas'];
 
-export interface RunMessage {
-  run: Run;
-  events: TimelineItem[];
-}
+export type SessionMessage = Schemas['SessionEvent'];
+export type RunMessage = Schemas['RunEvent'];
+export type SystemMessage = Schemas['SystemEvent'];
 
 /** An item of a run's output, as it is stored: see the fold. */
 export type OutputItem = { seq: number } & (
@@ -53,5 +49,3 @@ export type OutputItem = { seq: number } & (
 export interface OutputMessage {
   items: OutputItem[];
 }
-
-export type { Input };

@@ -11,7 +11,7 @@ function who(actor: string, owner: string): string {
   const [kind = '', name = ''] = actor.split(':');
   if (kind === 'user') return name === owner ? 'you' : `user ${name.slice(0, 8)}`;
   if (kind === 'system') return name.replaceAll('-', ' ');
-  if (kind === 'run') return 'the sandbox';
+  if (kind === 'pod') return 'its own workload';
   return line(actor, 60);
 }
 

@@ -11,7 +11,6 @@ import { useSearched } from '@/features/sessions/search';
 import { sessions, useSessions } from '@/features/sessions/store';
 import { GROUPS } from '@/features/sessions/words';
 import { useShortcuts } from '@/features/shell/shortcuts';
-import { plural } from '@/lib/format';
 import { useStored } from '@/lib/stored';
 import { Button } from '@/ui/button';
 import { Choice } from '@/ui/choice';
@@ -41,7 +40,7 @@ export function Home() {
   const navigate = useNavigate({ from: '/' });
   const known = useSessions();
   const [sort, setSort] = useStored<Sort>('sort', SORTS, 'recent');
-  const [doneFolded, setDoneFolded] = useStored('done', ['folded', 'open'], 'folded');
+  const [doneFolded, setDoneFolded] = useStored('done', ['auto', 'folded', 'open'], 'auto');
   const [folded, setFolded] = useState<ReadonlySet<SessionGroup>>(new Set());
   const search = useDeferredValue(q);
   const searched = useSearched(search);
@@ -49,10 +48,13 @@ export function Home() {
     () => arrange(searched ? searched.byId.values() : known.byId.values(), search, sort),
     [searched, known.byId, search, sort],
   );
+  // What is done stays out of the way of what is not; where there is nothing else, it is what there is.
+  const quiet = groups.every(({ id, sessions: of }) => id === 'done' || of.length === 0);
+  const doneIsFolded = doneFolded === 'auto' ? !quiet : doneFolded === 'folded';
   const isFolded = (id: SessionGroup) =>
-    search === '' && (id === 'done' ? doneFolded === 'folded' : folded.has(id));
+    search === '' && (id === 'done' ? doneIsFolded : folded.has(id));
   const toggle = (id: SessionGroup) => {
-    if (id === 'done') setDoneFolded(doneFolded === 'folded' ? 'open' : 'folded');
+    if (id === 'done') setDoneFolded(doneIsFolded ? 'open' : 'folded');
     else {
       setFolded((before) => {
         const after = new Set(before);
@@ -63,7 +65,8 @@ export function Home() {
   };
   const items = groups.flatMap((group): Item[] => {
     const closed = isFolded(group.id);
-    if (search !== '' && group.sessions.length === 0) return [];
+    // That nobody waits is worth a line; that another group is empty is not.
+    if (group.sessions.length === 0 && (search !== '' || group.id !== 'needs_you')) return [];
     return [
       { kind: 'heading', group, folded: closed },
       ...(closed ? [] : group.sessions.map((session): Item => ({ kind: 'session', session }))),
@@ -288,15 +291,4 @@ function HomeItem({ item, peek, onToggle }: HomeItemProps) {
         />
       );
   }
-}
-
-/** "3 need you", for the page's title. */
-export function needing(all: Iterable<Session>): number {
-  let count = 0;
-  for (const session of all) if (session.group === 'needs_you') count += 1;
-  return count;
-}
-
-export function needingWords(count: number): string {
-  return count === 0 ? '' : `${plural(count, 'session needs', 'sessions need')} you`;
 }

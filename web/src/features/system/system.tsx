@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { CircleAlert, CircleCheck } from 'lucide-react';
 import { useConnection, useTopic } from '@/api/live/hooks';
+import type { SystemMessage } from '@/api/live/protocol';
 import { queryClient } from '@/api/query';
 import type { SystemPart } from '@/api/types';
 import { systemQuery } from '@/features/system/query';
@@ -25,7 +26,7 @@ export function System() {
   const system = useQuery(systemQuery);
   const connection = useConnection();
   useTopic('system', undefined, ({ data }) => {
-    queryClient.setQueryData(systemQuery.queryKey, data as never);
+    queryClient.setQueryData(systemQuery.queryKey, (data as SystemMessage).system);
   });
   if (system.isPending) return <Skeleton rows={6} label="Loading the system" />;
   const gone = connection.state === 'retrying' || connection.state === 'offline';
