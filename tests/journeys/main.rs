@@ -11,3 +11,4 @@ mod secrets;
 mod support;
 mod terminal_states;
 mod together;
+mod unenforced;

@@ -29,6 +29,8 @@ memory_mib = 1024
 disk_mib = 512
 deadline_seconds = 90
 max_retries = 0
+[profiles.open]
+unenforced = true
 [profiles.huge]
 memory_mib = 4000000
 ";

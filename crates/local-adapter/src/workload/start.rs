@@ -1,4 +1,9 @@
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use tokio::time::{Instant, sleep};
@@ -110,7 +115,7 @@ impl Workload<'_> {
             &self.place.harness_socket(),
             &self.gateway_dir().join("gateway.sock"),
             [&self.place.join("workspace"), &self.place.join("home")],
-            &self.config.opencode_bin,
+            &self.opencode_outside()?,
         );
         line.extend(command.into_iter().map(Into::into));
         let launch = Launch {
@@ -124,6 +129,21 @@ impl Workload<'_> {
             self.start_sidecar().await?;
         }
         self.wait_for_harness().await
+    }
+
+    /// The agent's program where the run's own uid can start it: no mount brings it there.
+    fn opencode_outside(&self) -> anyhow::Result<PathBuf> {
+        let program = self.config.opencode_bin.clone();
+        let Ok(real) = program.canonicalize() else { return Ok(program) };
+        if self.uids.is_none() || closed_to_others(&real).is_none() {
+            return Ok(program);
+        }
+        let own = self.place.join("opencode");
+        let _ = fs::remove_file(&own);
+        fs::hard_link(&real, &own)
+            .or_else(|_| fs::copy(&real, &own).map(|_| ()))
+            .with_context(|| format!("cannot bring {} to the run", real.display()))?;
+        Ok(own)
     }
 
     async fn wait_for_harness(&self) -> anyhow::Result<()> {

@@ -56,7 +56,10 @@ impl Pair {
         assert!(self.installation.process(self.bystander, 1, "init").is_some());
         assert_eq!(self.installation.board.reports(self.bystander).len(), 1);
         self.installation.end(self.bystander, 1).await;
-        if self.installation.path_of(self.bomb, 1).exists() {
+        let refused = |report: &(_, Report)| matches!(report.1, Report::Refused(_));
+        if self.installation.board.reports(self.bomb).iter().any(refused) {
+            self.installation.removed(self.bomb).await;
+        } else {
             self.installation.end(self.bomb, 1).await;
         }
         self.installation.nothing_is_left(self.bomb);

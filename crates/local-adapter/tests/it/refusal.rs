@@ -3,7 +3,12 @@
 //! One test has the kernel refuse them, in a namespace whose limit of them is 0; the other has Ubuntu's
 //! AppArmor rule played, for which this kernel need not have AppArmor.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
+};
 
 use crate::support::{Installation, directory, is_root, script, until};
 
@@ -60,11 +65,21 @@ async fn where_none_is_to_be_had() {
     assert!(said.starts_with("no sandbox can be made here: "), "{said}");
     assert!(said.contains(&remedy) && said.contains(&words), "{said}");
     let mut installation = Installation::new(
-        "while [ $# -gt 0 ]; do case $1 in --socket) socket=$2;; --home) home=$2;; esac; shift; done
-         touch $socket; until [ -e $home/go ]; do sleep 0.05; done
+        "while [ $# -gt 0 ]; do
+             case $1 in --socket) socket=$2;; --home) home=$2;; --opencode) agent=$2;; esac; shift
+         done
+         $agent $home; touch $socket; until [ -e $home/go ]; do sleep 0.05; done
          mkdir $home/closed; for i in 1 2 3; do head -c 10000000 /dev/zero >$home/closed/$i; done
          exec sleep 1000",
     );
+    // As root, a checkout below /root is closed to the agent's uid.
+    let closed = installation.dir.path().join("closed");
+    let agent = installation.dir.path().join("opencode");
+    fs::remove_file(&agent).unwrap();
+    fs::create_dir(&closed).unwrap();
+    script(&closed.join("opencode"), "id -u >$1/agent");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    symlink(closed.join("opencode"), agent).unwrap();
     installation.start();
     let run = installation.want(|_| {});
     let refused = installation.refused(run).await;
@@ -80,6 +95,8 @@ async fn where_none_is_to_be_had() {
     assert_eq!(enforcement.sandbox, "none");
     assert!(enforcement.missing.iter().any(|name| name == "sandbox"), "{enforcement:?}");
     let home = installation.path_of(run, 1).join("home");
+    let (ran, own) = (fs::read_to_string(home.join("agent")), fs::metadata(&home).unwrap().uid());
+    assert_eq!(ran.unwrap().trim(), own.to_string());
     fs::write(home.join("go"), "").unwrap();
     let refused = installation.refused(run).await;
     assert_eq!(refused, "the disk is full: 16 MiB are allowed");
