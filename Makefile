@@ -1,4 +1,5 @@
 # make demo   everything from a bare checkout to a pull request; ARGS=--once exits when it is there
+# make web    the page with hot reload before a running `paddock up` (PADDOCK_URL)
 # make check  the fast checks: format, lints, unit tests
 # make test   all tests; sets up all that they need
 # make soak   the long form of the fault tests; SEED=n plays one again
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help setup build demo check test soak bench
+.PHONY: help setup build demo web check test soak bench
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -18,10 +19,14 @@ setup:
 	@scripts/setup >/dev/null
 
 build: setup
+	scripts/web build
 	$(CARGO) build --workspace --bins
 
 demo: build
 	PADDOCK_OPENCODE="$$(scripts/setup)" target/debug/paddock up --demo $(ARGS)
+
+web: setup
+	scripts/web dev
 
 check:
 	scripts/check

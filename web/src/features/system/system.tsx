@@ -8,7 +8,7 @@ import { systemQuery } from '@/features/system/query';
 import { Card } from '@/ui/card';
 import { cx } from '@/ui/cx';
 import { ErrorState, Skeleton } from '@/ui/state';
-import { RelativeTime } from '@/ui/time';
+import { Elapsed } from '@/ui/time';
 
 const NAMES: Record<string, { label: string; does: string }> = {
   database: { label: 'Database', does: 'PostgreSQL: the event log, the only truth' },
@@ -100,7 +100,7 @@ function Part({ part }: { part: SystemPart }) {
       </div>
       <span className="shrink-0 text-xs text-faint">
         {part.lag != null && part.lag > 0 && <span className="mr-2">{part.lag} behind</span>}
-        {part.ok ? 'well' : 'down'} <RelativeTime at={part.since} />
+        {part.ok ? 'well' : 'down'} for <Elapsed from={part.since} />
       </span>
     </li>
   );
