@@ -3,17 +3,20 @@
 use axum::{Json, extract::State};
 use domain::github::Repository;
 use projections::Cursor;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     access::Caller,
     answer::ListBody,
-    github::{GitHubError, Issue},
+    github::{BranchInfo, GitHubError, Issue, Page},
     problem::{Answer, Problem},
     request::{ListQuery, Params, Segments},
     state::AppState,
 };
+
+/// How many pages of the forge are looked through at once.
+const LOOKED_THROUGH: u32 = 5;
 
 /// A repository.
 #[derive(Debug, Serialize, ToSchema)]
@@ -76,41 +79,106 @@ pub(crate) async fn get_repository(
     }
 }
 
+/// Which branches or issues.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForgeQuery {
+    /// How many items, 1 to 200; the forge may give fewer at a time.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// Those with this in their name, title or number: of the first few pages, which are looked through.
+    q: Option<String>,
+}
+
+impl ForgeQuery {
+    fn list(&self) -> ListQuery {
+        ListQuery { limit: self.limit, cursor: self.cursor.clone(), at_least: None }
+    }
+
+    /// What is looked for, in lower case.
+    fn wanted(&self) -> Option<String> {
+        let q = self.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+        q.map(str::to_lowercase)
+    }
+}
+
 /// Lists a repository's branches.
 #[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}/branches", operation_id = "listBranches", tag = "repositories",
-    params(("owner" = String, Path), ("name" = String, Path), ListQuery),
+    params(("owner" = String, Path), ("name" = String, Path), ForgeQuery),
     responses((status = 200, description = "A part of the list", body = ListBody<BranchBody>)))]
 pub(crate) async fn list_branches(
     State(state): State<AppState>,
     _caller: Caller,
     Segments((owner, name)): Segments<(String, String)>,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<ForgeQuery>,
 ) -> Answer<Json<ListBody<BranchBody>>> {
     let repo = repository(&owner, &name)?;
-    let list = format!("branches {repo}");
-    let found = state.github.branches(&repo, page_of(&list, &query)?).await?;
-    let items = found
-        .items
-        .into_iter()
-        .map(|branch| BranchBody { name: branch.name, commit: branch.commit.sha });
-    Ok(Json(ListBody { items: items.collect(), next: next(&list, found.next) }))
+    let list = format!("branches {repo} {:?}", query.q);
+    let wanted = query.wanted();
+    let get = |page| {
+        let (github, repo) = (state.github.clone(), repo.clone());
+        async move { github.branches(&repo, page).await }
+    };
+    let is = |branch: &BranchInfo| {
+        wanted.as_ref().is_none_or(|q| branch.name.to_lowercase().contains(q.as_str()))
+    };
+    let found = looked_through(&list, &query.list(), wanted.is_some(), get, is).await?;
+    let body = |branch: BranchInfo| BranchBody { name: branch.name, commit: branch.commit.sha };
+    let items = found.items.into_iter().map(body).collect();
+    Ok(Json(ListBody { items, next: next(&list, found.next) }))
 }
 
 /// Lists a repository's open issues.
 #[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}/issues", operation_id = "listIssues", tag = "repositories",
-    params(("owner" = String, Path), ("name" = String, Path), ListQuery),
+    params(("owner" = String, Path), ("name" = String, Path), ForgeQuery),
     responses((status = 200, description = "A part of the list", body = ListBody<IssueBody>)))]
 pub(crate) async fn list_issues(
     State(state): State<AppState>,
     _caller: Caller,
     Segments((owner, name)): Segments<(String, String)>,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<ForgeQuery>,
 ) -> Answer<Json<ListBody<IssueBody>>> {
     let repo = repository(&owner, &name)?;
-    let list = format!("issues {repo}");
-    let found = state.github.issues(&repo, page_of(&list, &query)?).await?;
+    let list = format!("issues {repo} {:?}", query.q);
+    let wanted = query.wanted();
+    let get = |page| {
+        let (github, repo) = (state.github.clone(), repo.clone());
+        async move { github.issues(&repo, page).await }
+    };
+    let is = |issue: &Issue| {
+        wanted.as_ref().is_none_or(|q| {
+            format!("#{} {}", issue.number, issue.title.to_lowercase()).contains(q.as_str())
+        })
+    };
+    let found = looked_through(&list, &query.list(), wanted.is_some(), get, is).await?;
     let items = found.items.into_iter().map(IssueBody::from).collect();
     Ok(Json(ListBody { items, next: next(&list, found.next) }))
+}
+
+/// A page of what is wanted; where something is looked for, of a few pages of the forge at once.
+async fn looked_through<T, F>(
+    list: &str,
+    query: &ListQuery,
+    looking: bool,
+    get: impl Fn(u32) -> F,
+    is: impl Fn(&T) -> bool,
+) -> Answer<Page<T>>
+where
+    F: Future<Output = Result<Page<T>, GitHubError>>,
+{
+    query.limit()?;
+    let mut found = get(page_of(list, query)?).await?;
+    found.items.retain(&is);
+    let mut looked_at = 1;
+    while let Some(page) = found.next.filter(|_| looking && looked_at < LOOKED_THROUGH) {
+        let more = get(page).await?;
+        found.items.extend(more.items.into_iter().filter(&is));
+        found.next = more.next;
+        looked_at += 1;
+    }
+    Ok(found)
 }
 
 /// Shows one issue.

@@ -185,7 +185,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
 /// that it happened in.
 fn named(path: &str, words: &str) -> String {
     let field = words.split_once(" field `").and_then(|(_, rest)| rest.split('`').next());
-    let path = if path == "." { "" } else { path };
+    // The end of a path that was never read is a question mark.
+    let path = path.strip_suffix('?').unwrap_or(path).trim_end_matches('.');
     match (path, field) {
         ("", None) => "body".to_owned(),
         ("", Some(field)) => field.to_owned(),

@@ -70,6 +70,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(access::list_tokens, access::create_token))
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::create_sign_in_link))
+        .routes(routes!(access::sign_out))
         .routes(routes!(schemas::get_schema))
 }
 

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     ATTEMPTS, BROWSER, Caller, PublicRoute,
-    caller::cookie_name,
+    caller::{Credential, cookie_name},
     issue_sign_in_link,
     secret::{Secret, digest},
 };
@@ -98,6 +98,23 @@ async fn signed_in(state: &AppState, token: &str, secret: &Secret) -> Answer<()>
         }
     }
     Err(CommandError::Contended.into())
+}
+
+/// Signs this browser out. An API token is revoked instead.
+#[utoipa::path(post, path = "/api/v1/sign-out", operation_id = "signOut", tag = "access",
+    responses((status = 204, description = "Signed out: the answer removes the cookie")))]
+pub(crate) async fn sign_out(
+    State(state): State<AppState>,
+    cookies: CookieJar,
+    asked: Asked<Nothing>,
+) -> Answer<impl IntoResponse> {
+    if let Credential::Cookie(digest) = asked.caller.credential {
+        sqlx::query!("delete from runtime.browser where token_sha256 = $1", &digest[..])
+            .execute(state.pool())
+            .await?;
+    }
+    let name = cookie_name(&state.settings.public_url);
+    Ok((cookies.remove(Cookie::build(name).path("/")), StatusCode::NO_CONTENT))
 }
 
 /// A sign-in link.

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use commands::Clock;
-use http::{HeaderName, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header::IF_NONE_MATCH};
 use http_body_util::{BodyExt as _, Limited, combinators::BoxBody};
 use octocrab::Octocrab;
 use serde::Serialize;
@@ -83,6 +83,17 @@ impl GitHub {
                 Err(error)
             }
         }
+    }
+
+    /// Gets once, unless it is still the edition of that name.
+    pub(super) async fn get_unless(
+        &self,
+        path: &str,
+        edition: Option<&str>,
+    ) -> Result<Answer, GitHubError> {
+        let edition = edition.and_then(|edition| HeaderValue::from_str(edition).ok());
+        let headers = edition.map(|edition| HeaderMap::from_iter([(IF_NONE_MATCH, edition)]));
+        self.once(self.octocrab._get_with_headers(path, headers)).await
     }
 
     /// Posts once: whoever calls this finds out by other means whether it took effect.

@@ -10,5 +10,5 @@ mod repositories;
 pub use answer::Page;
 pub use client::GitHub;
 pub use error::GitHubError;
-pub use pulls::{NewPull, Pull};
+pub use pulls::{Looked, NewPull, Pull};
 pub use repositories::{BranchInfo, Issue, RepositoryInfo, User};

@@ -1,4 +1,9 @@
-use domain::github::{Branch, Repository};
+use chrono::{DateTime, Utc};
+use domain::{
+    github::{Branch, Repository},
+    session::PullState,
+};
+use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::{GitHub, GitHubError, repositories::escaped};
@@ -12,6 +17,8 @@ const TEMPLATES: [&str; 6] = [
     "docs/PULL_REQUEST_TEMPLATE.md",
     "docs/pull_request_template.md",
 ];
+/// The longest name of an edition that is remembered.
+const MAX_ETAG: usize = 200;
 /// The most bytes of a template that are used.
 const MAX_TEMPLATE: usize = 16 * 1024;
 
@@ -27,11 +34,39 @@ pub struct Pull {
     /// Whether it is a draft.
     #[serde(default)]
     pub draft: bool,
+    /// When it was merged, if it was.
+    #[serde(default)]
+    pub merged_at: Option<DateTime<Utc>>,
     /// Its text, if it has one.
     #[serde(default)]
     pub body: Option<String>,
     /// What is to be merged.
     pub head: Head,
+}
+
+impl Pull {
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self) -> PullState {
+        if self.merged_at.is_some() {
+            PullState::Merged
+        } else if self.state == "closed" {
+            PullState::Closed
+        } else if self.draft {
+            PullState::Draft
+        } else {
+            PullState::Open
+        }
+    }
+}
+
+/// What a look at a pull request found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// It is as it was when the forge gave that edition out. Costs nothing of a rate limit.
+    AsBefore,
+    /// It is this, with the name of this edition of it, if the forge gives one.
+    Now(Box<Pull>, Option<String>),
 }
 
 /// What a pull request is to merge.
@@ -82,6 +117,23 @@ impl GitHub {
     /// A pull request.
     pub async fn pull(&self, repo: &Repository, number: u64) -> Result<Pull, GitHubError> {
         self.get(&format!("/repos/{repo}/pulls/{number}")).await?.json(self.now())
+    }
+
+    /// Looks at a pull request once; `edition` is what the last look gave out.
+    pub async fn look_at_pull(
+        &self,
+        repo: &Repository,
+        number: u64,
+        edition: Option<&str>,
+    ) -> Result<Looked, GitHubError> {
+        let path = format!("/repos/{repo}/pulls/{number}");
+        let answer = self.get_unless(&path, edition).await?;
+        if answer.status == StatusCode::NOT_MODIFIED {
+            return Ok(Looked::AsBefore);
+        }
+        let edition = answer.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok());
+        let edition = edition.filter(|etag| etag.len() <= MAX_ETAG).map(str::to_owned);
+        Ok(Looked::Now(Box::new(answer.json(self.now())?), edition))
     }
 
     /// Makes a pull request. Not tried again: [`open_pull`](Self::open_pull) tells whether it was made.

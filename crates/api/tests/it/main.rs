@@ -1,7 +1,18 @@
 //! The API against a real database and over real sockets.
 
 mod bundles;
+mod events;
+mod forge;
+mod front;
 mod gateway;
 mod github;
 mod link;
+mod lists;
+mod nats;
+mod page_sessions;
+mod pulls;
+mod refused;
+mod sse;
+mod system;
+mod transcript;
 mod world;

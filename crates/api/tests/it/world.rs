@@ -35,7 +35,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) store: tempfile::TempDir,
     pub(crate) owner: UserId,
-    database: String,
+    pub(crate) database: String,
     options: PgConnectOptions,
 }
 
@@ -212,6 +212,11 @@ impl World {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// The server's own user, at another database.
+    pub(crate) fn superuser(&self) -> PgConnectOptions {
+        self.options.clone().username("postgres").database("postgres")
     }
 
     /// Drops the database. A test that fails leaves its own behind, to look at.

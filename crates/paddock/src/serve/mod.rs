@@ -268,6 +268,7 @@ impl Parts {
             github: self.github.clone(),
             bundles: self.bundles.clone(),
             outputs: self.outputs.clone(),
+            pulls: self.pulls.clone(),
             policies: self.policies.clone(),
             public_url: self.config.public_url.clone(),
         };

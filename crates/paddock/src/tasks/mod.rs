@@ -10,11 +10,14 @@ mod memory;
 mod policies;
 mod publisher;
 mod pull_request;
+mod pull_states;
 mod retention;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use api::{bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs};
+use api::{
+    bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs, pulls::PullChecks,
+};
 use commands::Commands;
 use domain::ids::Position;
 use futures::FutureExt as _;
@@ -38,6 +41,7 @@ pub(crate) struct Tools {
     pub(crate) github: GitHub,
     pub(crate) bundles: Bundles,
     pub(crate) outputs: Outputs,
+    pub(crate) pulls: PullChecks,
     pub(crate) policies: Policies,
     /// The address of the page, for links to runs.
     pub(crate) public_url: Url,
@@ -50,6 +54,7 @@ pub(crate) async fn run(tools: Tools, limits: Limits, shutdown: CancellationToke
     tasks.spawn(rounds(publisher::Publisher::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(deadlines::Deadlines::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(policies::Publication::new(&tools), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(pull_states::PullStates::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(retention::Retention::new(&tools), tools, shutdown));
     tasks.join_all().await;
 }

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use api::{bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs};
+use api::{
+    bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs, pulls::PullChecks,
+};
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -105,6 +107,8 @@ fn http_500() -> axum::http::StatusCode {
 
 struct World {
     commands: Commands,
+    views: Views,
+    pulls: PullChecks,
     policies: Policies,
     forge: Arc<Forge>,
     owner: UserId,
@@ -149,18 +153,20 @@ impl World {
         let store = tempfile::tempdir().unwrap();
         let address = Url::from_directory_path(store.path()).unwrap();
         let policies = Policies::unknown();
+        let (pulls, views) = (PullChecks::default(), Views::new(pool.clone(), health));
         let tools = Tools {
             commands: commands.clone(),
-            views: Views::new(pool.clone(), health),
+            views: views.clone(),
             github: GitHub::new(&forge.serve().await, None, Context::system().clock).unwrap(),
             bundles: Bundles::open_store(pool.clone(), &address, 1024).await.unwrap(),
             outputs: Outputs::new(pool),
+            pulls: pulls.clone(),
             policies: policies.clone(),
             public_url: Url::parse("https://paddock.test/").unwrap(),
         };
         tokio::spawn(run(tools, limits, shutdown.clone()));
         let owner = UserId(uuid::Uuid::now_v7());
-        Self { commands, policies, forge, owner, shutdown, database, _store: store }
+        Self { commands, views, pulls, policies, forge, owner, shutdown, database, _store: store }
     }
 
     async fn start(&self, change: impl FnOnce(&mut Requested)) -> RunId {
@@ -368,5 +374,55 @@ async fn gateways_are_told_of_a_run_from_its_admission_to_its_end() {
     world.run(id, Command::Cancel).await;
     world.run(id, Command::AbandonSnapshot).await;
     told(0).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_pull_request_is_recorded_once() {
+    let world = World::new(Limits { max_runs: 4, max_runs_per_owner: 4 }).await;
+    let run = world.start(|requested| requested.linger_seconds = 0).await;
+    world.until(run, |event| matches!(event, Event::Admitted { .. })).await;
+    world.work(run).await;
+    world.turn_ended(run).await;
+    world.until(run, |event| matches!(event, Event::FinishRequested { .. })).await;
+    world.pushed(run).await;
+    world.until(run, |event| matches!(event, Event::PullRequestOpened { .. })).await;
+    let session = match world.commands.load_run(run).await.unwrap().0 {
+        RunState::Known(run) => run.requested.session,
+        RunState::New => panic!("no such run"),
+    };
+    let becomes = async |change: Value, state: session::PullState| {
+        for (name, value) in change.as_object().unwrap() {
+            world.forge.pulls.lock().unwrap()[0][name] = value.clone();
+        }
+        let seen = async {
+            loop {
+                world.pulls.look_at(session);
+                let row = world.views.session(session).await.unwrap().unwrap();
+                if row.pull_request.is_some_and(|pull| pull.state == state) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen).await.expect("seen");
+    };
+    let begun = world.commands.context().now();
+    becomes(json!({ "draft": true }), session::PullState::Draft).await;
+    assert!(world.pulls.checked_at(session).is_some_and(|at| at >= begun));
+    becomes(json!({ "state": "closed" }), session::PullState::Closed).await;
+    // A closed one is looked at only because somebody looks at the session.
+    becomes(json!({ "state": "open", "draft": false }), session::PullState::Open).await;
+    let merged = json!({ "state": "closed", "merged_at": "2026-01-01T00:00:00Z" });
+    becomes(merged, session::PullState::Merged).await;
+    let names: Vec<String> = sqlx::query_scalar(
+        "select name from paddock.event where stream = $1 and name like 'session.pull%' order by version",
+    )
+    .bind(format!("session-{session}"))
+    .fetch_all(world.commands.pool())
+    .await
+    .unwrap();
+    let expected = ["drafted", "closed", "reopened", "merged"];
+    assert_eq!(names, expected.map(|name| format!("session.pull_request.{name}")));
     world.end().await;
 }

@@ -1,0 +1,248 @@
+//! One stream for many topics: resumed without a gap or a repeat, and closed when its reader may not read.
+
+use std::time::Duration;
+
+use domain::run::Command;
+use link::{Body, Item};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    front::{Front, answered},
+    sse::Events,
+};
+
+async fn new_session(front: &Front, title: &str) -> String {
+    front.post("/api/v1/sessions", &json!({ "repo": "acme/widget", "title": title })).await
+}
+
+fn lines(range: std::ops::RangeInclusive<u64>) -> Body {
+    Body::Output { items: range.map(|n| Item::Gap { reason: format!("line {n}") }).collect() }
+}
+
+#[tokio::test]
+async fn sessions_are_told_as_they_change_and_go_on_from_any_place() {
+    let front = Front::new().await;
+    let before = front.read("/api/v1/sessions").await["position"].as_u64().unwrap();
+    let mut live = Events::open(&front, "sessions").await;
+    let mut told = vec![];
+    for n in 0..5 {
+        let id = new_session(&front, &format!("Session {n}")).await;
+        let event = live.next_of("session").await;
+        assert_eq!((&event["topic"], &event["session"]["id"]), (&json!("sessions"), &json!(id)));
+        assert_eq!(event["session"]["title"], format!("Session {n}"));
+        told.push((event["at"].as_str().unwrap().to_owned(), id));
+    }
+    assert!(live.moment().await.is_empty(), "each once");
+
+    // From each place on, exactly those after it, in the same order.
+    for from in 0..=5 {
+        let at = if from == 0 { before.to_string() } else { told[from - 1].0.clone() };
+        let mut again = Events::open(&front, &format!("sessions@{at}")).await;
+        let all = again.moment().await;
+        let ids: Vec<&Value> = all.iter().map(|(_, event)| &event["session"]["id"]).collect();
+        let expected: Vec<&String> = told[from..].iter().map(|(_, id)| id).collect();
+        assert_eq!(ids, expected, "from {at}");
+        let places: Vec<&Value> = all.iter().map(|(_, event)| &event["at"]).collect();
+        let expected: Vec<&String> = told[from..].iter().map(|(at, _)| at).collect();
+        assert_eq!(places, expected);
+    }
+
+    let deleted = &told[2].1;
+    front.send(Method::DELETE, &format!("/api/v1/sessions/{deleted}"), &json!({})).await;
+    let event = live.next_of("session").await;
+    assert_eq!((&event["removed"], event.get("session")), (&json!(deleted), None));
+    front.end().await;
+}
+
+#[tokio::test]
+async fn whoever_is_too_far_behind_or_ahead_loads_the_list_anew() {
+    let front = Front::new().await;
+    for n in 0..201 {
+        new_session(&front, &format!("Session {n}")).await;
+    }
+    front.caught_up().await;
+    let now = front.views.projected().await.unwrap();
+    let mut behind = Events::open(&front, "sessions@0").await;
+    let mut ahead = Events::open(&front, "sessions@1000000").await;
+    for events in [&mut behind, &mut ahead] {
+        let reset = events.next_of("reset").await;
+        assert_eq!(reset, json!({ "topic": "sessions", "at": now.to_string() }));
+    }
+    let id = new_session(&front, "After that").await;
+    for events in [&mut behind, &mut ahead] {
+        assert_eq!(events.next_of("session").await["session"]["id"], id);
+        assert!(events.seen.is_empty());
+    }
+    front.end().await;
+}
+
+#[tokio::test]
+async fn a_run_and_its_output_are_told_without_a_gap_or_a_repeat() {
+    let front = Front::new().await;
+    let (workload, mut sidecar) = front.world.running().await;
+    front.caught_up().await;
+    let run = workload.run;
+    let seq = sidecar.frame(lines(1..=300)).await;
+    sidecar.acked(seq).await;
+    let mut events = Events::open(&front, &format!("run:{run}@0,output:{run}@0")).await;
+    let first = events.next_of("run").await;
+    let versions: Vec<u64> = first["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["version"].as_u64().unwrap())
+        .collect();
+    assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>());
+    assert_eq!(first["at"], versions.len().to_string());
+    assert_eq!(first["run"]["state"], "running");
+    let mut items: Vec<Value> = vec![];
+    let mut collect = |event: &Value| {
+        let batch = event["items"].as_array().unwrap();
+        assert!(batch.len() <= 256);
+        assert_eq!(event["at"], batch.last().unwrap()["seq"].to_string());
+        items.extend(batch.iter().cloned());
+    };
+    for (_, event) in events.seen.drain(..) {
+        collect(&event);
+    }
+    let mut place = 0;
+    while place < 300 {
+        let event = events.next_of("output").await;
+        place = event["at"].as_str().unwrap().parse().unwrap();
+        collect(&event);
+    }
+    // The connection breaks; more comes meanwhile; the reader is back with its places.
+    drop(events);
+    let seq = sidecar.frame(lines(301..=310)).await;
+    sidecar.acked(seq).await;
+    front.world.run(run, Command::Cancel).await;
+    let topics = format!("run:{run}@{},output:{run}@{place}", versions.len());
+    let mut events = Events::open(&front, &topics).await;
+    let seq = sidecar.frame(lines(311..=320)).await;
+    sidecar.acked(seq).await;
+    front.world.run(run, Command::AbandonSnapshot).await;
+    let mut more: Vec<u64> = vec![];
+    let mut ended = false;
+    while place < 320 || !ended {
+        let (kind, event) = events.next().await.unwrap();
+        match &kind[..] {
+            "output" => {
+                place = event["at"].as_str().unwrap().parse().unwrap();
+                collect(&event);
+            }
+            "run" => {
+                let told = event["events"].as_array().unwrap();
+                more.extend(told.iter().map(|e| e["version"].as_u64().unwrap()));
+                ended |= event["run"]["state"] == "cancelled";
+            }
+            other => panic!("{other}"),
+        }
+    }
+    let seqs: Vec<u64> = items.iter().map(|item| item["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (1..=320).collect::<Vec<_>>());
+    assert!(items.iter().all(|item| {
+        item["item"] == "gap" && item["reason"] == format!("line {}", item["seq"])
+    }));
+    let first_more = versions.len() as u64 + 1;
+    assert_eq!(more, (first_more..first_more + more.len() as u64).collect::<Vec<_>>());
+    front.end().await;
+}
+
+#[tokio::test]
+async fn an_ended_runs_output_ends_and_a_run_that_is_not_there_is_gone_while_others_go_on() {
+    let front = Front::new().await;
+    let (workload, mut sidecar) = front.world.running().await;
+    let run = workload.run;
+    let seq = sidecar.frame(lines(1..=3)).await;
+    sidecar.acked(seq).await;
+    let generation = workload.generation;
+    front.world.run(run, Command::Cancel).await;
+    front.world.run(run, Command::AbandonSnapshot).await;
+    let removed = Command::ReportWorkloadRemoved { generation, output_digest: None };
+    front.world.run(run, removed).await;
+    front.caught_up().await;
+    let none = uuid::Uuid::now_v7();
+    let topics = format!("output:{run}@1,run:{none},output:{none},changes:{none},sessions");
+    let mut events = Events::open(&front, &topics).await;
+    let mut gone = vec![];
+    let mut output = vec![];
+    while gone.len() < 3 || output.len() < 2 {
+        let (kind, event) = events.next().await.unwrap();
+        match &kind[..] {
+            "gone" => gone.push(event["topic"].as_str().unwrap().to_owned()),
+            _ => output.push((kind, event)),
+        }
+    }
+    gone.sort();
+    assert_eq!(gone, [format!("changes:{none}"), format!("output:{none}"), format!("run:{none}")]);
+    assert_eq!(output[0].1["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        output[1],
+        ("output-end".to_owned(), json!({ "topic": format!("output:{run}"), "at": "3" }))
+    );
+    let id = new_session(&front, "Still here").await;
+    assert_eq!(events.next_of("session").await["session"]["id"], id);
+    front.end().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_does_and_a_new_diff_are_told() {
+    let front = Front::new().await;
+    let (workload, mut sidecar) = front.world.running().await;
+    front.caught_up().await;
+    let run = workload.run;
+    let mut events = Events::open(&front, &format!("sessions,changes:{run}")).await;
+    // So that both topics wait.
+    assert!(events.moment().await.is_empty());
+    let part = json!({ "type": "tool", "tool": "edit", "state": { "title": "src/main.rs" } });
+    let call = Item::Part { message: "m".into(), id: "p".into(), part };
+    sidecar.frame(Body::Output { items: vec![call] }).await;
+    let event = events.next_of("session").await;
+    assert_eq!(event["session"]["last"]["text"], "edit: src/main.rs");
+    let changes = link::Answered::Changes {
+        base: "a".repeat(40),
+        head: "b".repeat(40),
+        diff: "+1".to_owned(),
+        truncated: false,
+    };
+    sidecar.frame(Body::Changes(changes)).await;
+    assert_eq!(events.next_of("changes").await, json!({ "topic": format!("changes:{run}") }));
+    front.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_closes_within_five_seconds_of_its_credential() {
+    let front = Front::new().await;
+    let body = json!({ "name": "laptop" });
+    let token = front.send(Method::POST, "/api/v1/tokens", &body).await.body;
+    let request = front
+        .http
+        .get(front.url("/api/v1/events?topics=sessions,system"))
+        .bearer_auth(token["token"].as_str().unwrap());
+    let mut events = Events::of(request.send().await.unwrap());
+    let mut other = Events::open(&front, "sessions").await;
+    let path = format!("/api/v1/tokens/{}", token["id"].as_str().unwrap());
+    assert_eq!(front.send(Method::DELETE, &path, &json!({})).await.status, 204);
+    let closed = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(5), closed).await.expect("closed in time");
+    let id = new_session(&front, "For the others").await;
+    assert_eq!(other.next_of("session").await["session"]["id"], id);
+    front.end().await;
+}
+
+#[tokio::test]
+async fn topics_that_make_no_sense_are_refused() {
+    let front = Front::new().await;
+    let many = (0..65).map(|_| format!("run:{}", uuid::Uuid::now_v7())).collect::<Vec<_>>();
+    for topics in ["", "x", "sessions@x", "sessions,", "system,system", &many.join(",")] {
+        let path = format!("/api/v1/events?topics={topics}");
+        let answer = answered(front.request(Method::GET, &path)).await;
+        assert_eq!(answer.status, 400, "{topics}");
+        assert_eq!(answer.body["errors"][0]["field"], "topics", "{topics}");
+    }
+    assert_eq!(front.get("/api/v1/events").await.body["errors"][0]["field"], "topics");
+    let ok = many[..64].join(",");
+    Events::open(&front, &ok).await;
+    front.end().await;
+}

@@ -1,0 +1,178 @@
+//! A forge with one repository, whose answers a test can change.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONNECTION},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower_http::set_header::SetResponseHeaderLayer;
+use url::Url;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The pull requests, by number.
+    pub(crate) pulls: std::collections::BTreeMap<u64, Value>,
+    /// How often pull requests were asked for, and how often the answer was "as before".
+    pub(crate) asked: u32,
+    pub(crate) unchanged: u32,
+    /// Until when everything is refused, in seconds since 1970.
+    pub(crate) limited_until: Option<i64>,
+}
+
+pub(crate) struct Forge {
+    pub(crate) url: Url,
+    pub(crate) told: Arc<Mutex<Told>>,
+    pub(crate) address: SocketAddr,
+    serving: CancellationToken,
+    served: JoinHandle<()>,
+}
+
+impl Forge {
+    pub(crate) async fn start() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    pub(crate) async fn at(address: SocketAddr) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let told = Arc::new(Mutex::new(Told::default()));
+        let app = Router::new()
+            .route("/rate_limit", get(|| async { Json(json!({})) }))
+            .route("/repos/acme/{name}", get(repository))
+            .route("/repos/acme/widget/branches", get(branches))
+            .route("/repos/acme/widget/branches/{name}", get(branch))
+            .route("/repos/acme/widget/issues", get(issues))
+            .route("/repos/acme/widget/issues/{number}", get(issue))
+            .route("/repos/acme/widget/pulls/{number}", get(pull))
+            // Nothing outlives the forge: no connection is kept.
+            .layer(SetResponseHeaderLayer::overriding(CONNECTION, CLOSE))
+            .with_state(told.clone());
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = Url::parse(&format!("http://{address}")).unwrap();
+        let serving = CancellationToken::new();
+        let end = serving.clone().cancelled_owned();
+        let served = tokio::spawn(async move {
+            axum::serve(listener, app).with_graceful_shutdown(end).await.unwrap();
+        });
+        Self { url, told, address, serving, served }
+    }
+
+    /// Ends it: nothing answers at its address any more.
+    pub(crate) async fn stop(self) {
+        self.serving.cancel();
+        self.served.await.unwrap();
+    }
+
+    /// The same, by reference.
+    pub(crate) async fn stop_serving(&self) {
+        self.serving.cancel();
+        while !self.served.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))).into_response()
+}
+
+async fn repository(Path(name): Path<String>) -> Response {
+    let (push, archived) = match &name[..] {
+        "widget" => (true, false),
+        "read-only" => (false, false),
+        "old" => (true, true),
+        _ => return not_found(),
+    };
+    Json(json!({
+        "full_name": format!("acme/{name}"), "default_branch": "main", "private": name == "old",
+        "archived": archived, "html_url": "https://forge.test/acme/widget",
+        "permissions": { "pull": true, "push": push },
+    }))
+    .into_response()
+}
+
+/// A page of fifty, with a link to the next one.
+fn page(all: Vec<Value>, query: &[(String, String)]) -> Response {
+    let page = query.iter().find(|(name, _)| name == "page");
+    let page: usize = page.map_or(1, |(_, page)| page.parse().unwrap());
+    let last = page * 50 >= all.len();
+    let items: Vec<Value> = all.into_iter().skip((page - 1) * 50).take(50).collect();
+    let next = format!("<https://forge.test/x?page={}>; rel=\"next\"", page + 1);
+    if last { Json(items).into_response() } else { ([("link", next)], Json(items)).into_response() }
+}
+
+type Pairs = Query<Vec<(String, String)>>;
+
+async fn branches(Query(query): Pairs) -> Response {
+    let names = (0..120).map(|n| format!("topic/{n:03}")).chain(["main".to_owned()]);
+    let all = names.map(|name| json!({ "name": name, "commit": { "sha": "0".repeat(40) } }));
+    page(all.collect(), &query)
+}
+
+async fn branch(Path(name): Path<String>) -> Response {
+    if name == "main" || name.starts_with("topic/") {
+        return Json(json!({ "name": name, "commit": { "sha": "0".repeat(40) } })).into_response();
+    }
+    not_found()
+}
+
+fn an_issue(number: u64) -> Value {
+    json!({ "number": number, "title": format!("Issue of the day {number}"), "body": "Words",
+        "state": "open", "html_url": format!("https://forge.test/acme/widget/issues/{number}") })
+}
+
+async fn issues(Query(query): Pairs) -> Response {
+    page((1..=70).rev().map(an_issue).collect(), &query)
+}
+
+async fn issue(Path(number): Path<u64>) -> Response {
+    if (1..=70).contains(&number) { Json(an_issue(number)).into_response() } else { not_found() }
+}
+
+/// As GitHub does it: a conditional request for what has not changed costs nothing.
+async fn pull(
+    State(told): State<Arc<Mutex<Told>>>,
+    Path(number): Path<u64>,
+    headers: HeaderMap,
+) -> Response {
+    let mut told = told.lock().unwrap();
+    told.asked += 1;
+    if let Some(until) = told.limited_until {
+        let headers =
+            [("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", until.to_string())];
+        return (StatusCode::FORBIDDEN, headers, Json(json!({ "message": "slow" })))
+            .into_response();
+    }
+    let Some(pull) = told.pulls.get(&number).cloned() else { return not_found() };
+    let etag = format!(
+        "W/\"{:x}\"",
+        pull.to_string().len() + pull.to_string().bytes().map(usize::from).sum::<usize>()
+    );
+    if headers.get("if-none-match").is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        told.unchanged += 1;
+        return (StatusCode::NOT_MODIFIED, [("etag", etag)]).into_response();
+    }
+    ([("etag", etag)], Json(pull)).into_response()
+}
+
+/// A pull request as GitHub describes it.
+pub(crate) fn a_pull(number: u64, state: &str, draft: bool, merged: bool) -> Value {
+    json!({
+        "number": number, "html_url": format!("https://forge.test/acme/widget/pull/{number}"),
+        "state": state, "draft": draft, "merged": merged, "body": "b",
+        "merged_at": merged.then_some("2026-01-01T00:00:00Z"),
+        "head": { "sha": "c".repeat(40) },
+    })
+}
