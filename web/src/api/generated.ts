@@ -558,6 +558,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs this browser out. An API token is revoked instead. */
+        post: operations["signOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system": {
         parameters: {
             query?: never;
@@ -1893,12 +1910,12 @@ export interface operations {
     listBranches: {
         parameters: {
             query?: {
-                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                /** @description How many items, 1 to 200; the forge may give fewer at a time. */
                 limit?: number;
                 /** @description The `next` of the page before. */
                 cursor?: string;
-                /** @description `<stream>@<version>`: what the answer must include. */
-                at_least?: string;
+                /** @description Those with this in their name, title or number: of the first few pages, which are looked through. */
+                q?: string;
             };
             header?: never;
             path: {
@@ -1932,12 +1949,12 @@ export interface operations {
     listIssues: {
         parameters: {
             query?: {
-                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                /** @description How many items, 1 to 200; the forge may give fewer at a time. */
                 limit?: number;
                 /** @description The `next` of the page before. */
                 cursor?: string;
-                /** @description `<stream>@<version>`: what the answer must include. */
-                at_least?: string;
+                /** @description Those with this in their name, title or number: of the first few pages, which are looked through. */
+                q?: string;
             };
             header?: never;
             path: {
@@ -2988,6 +3005,38 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SignInLinkBody"];
                 };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out: the answer removes the cookie */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why it was not done */
             default: {
