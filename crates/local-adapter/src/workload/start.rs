@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{SANDBOX, Workload, end_sandbox};
 use crate::{
-    launch::Launch,
+    launch::{Launch, PATH},
     limits::Limits,
     preflight,
     processes::Recorded,
@@ -115,7 +115,7 @@ impl Workload<'_> {
             &self.place.harness_socket(),
             &self.gateway_dir().join("gateway.sock"),
             [&self.place.join("workspace"), &self.place.join("home")],
-            &self.opencode_outside()?,
+            &self.opencode_outside().await?,
         );
         line.extend(command.into_iter().map(Into::into));
         let launch = Launch {
@@ -132,7 +132,7 @@ impl Workload<'_> {
     }
 
     /// The agent's program where the run's own uid can start it: no mount brings it there.
-    fn opencode_outside(&self) -> anyhow::Result<PathBuf> {
+    async fn opencode_outside(&self) -> anyhow::Result<PathBuf> {
         let program = self.config.opencode_bin.clone();
         let Ok(real) = program.canonicalize() else { return Ok(program) };
         if self.uids.is_none() || closed_to_others(&real).is_none() {
@@ -140,9 +140,15 @@ impl Workload<'_> {
         }
         let own = self.place.join("opencode");
         let _ = fs::remove_file(&own);
-        fs::hard_link(&real, &own)
-            .or_else(|_| fs::copy(&real, &own).map(|_| ()))
-            .with_context(|| format!("cannot bring {} to the run", real.display()))?;
+        if fs::hard_link(&real, &own).is_err() {
+            // By a process of its own: one that is started here meanwhile would hold the copy open for
+            // writing, and it could not be run.
+            let mut copy = tokio::process::Command::new("cp");
+            copy.arg(&real).arg(&own).env_clear().env("PATH", PATH);
+            if !copy.status().await?.success() {
+                bail!("{} cannot be brought to the run", real.display());
+            }
+        }
         Ok(own)
     }
 

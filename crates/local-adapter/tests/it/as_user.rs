@@ -1,6 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use crate::support::{directory, is_root};
+use crate::support::{self, directory, is_root};
 
 /// Not even a name for it: a uid without rights.
 const NOBODY: u32 = 65_534;
@@ -15,8 +15,7 @@ fn all_of_this_holds_for_a_normal_user() {
     let dir = directory();
     // This program may stand where that user cannot go.
     let program = dir.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    support::program(&std::env::current_exe().unwrap(), &program);
     let own = dir.path().join("tmp");
     fs::create_dir(&own).unwrap();
     std::os::unix::fs::chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();

@@ -44,7 +44,9 @@ impl Pair {
         for (run, text) in [(run, bomb), (bystander, WORK)] {
             installation.created(run).await;
             let script = installation.path_of(run, 1).join("workspace/script");
-            fs::write(script, text).unwrap();
+            // Seen whole or not at all.
+            fs::write(script.with_extension("new"), text).unwrap();
+            fs::rename(script.with_extension("new"), script).unwrap();
         }
         Self { installation, bomb: run, bystander }
     }
@@ -52,7 +54,9 @@ impl Pair {
     /// The bystander did its work and still runs; both can be removed.
     async fn end(self) {
         let finished = self.installation.path_of(self.bystander, 1).join("workspace/finished");
-        until("the bystander finished", || finished.exists()).await;
+        let reports = || self.installation.board.reports(self.bystander);
+        until("the bystander finished", || finished.exists() || reports().len() > 1).await;
+        assert!(finished.exists(), "{:?}: {}", reports(), self.installation.logs(self.bystander));
         assert!(self.installation.process(self.bystander, 1, "init").is_some());
         assert_eq!(self.installation.board.reports(self.bystander).len(), 1);
         self.installation.end(self.bystander, 1).await;

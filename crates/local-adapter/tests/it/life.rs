@@ -10,7 +10,7 @@ use domain::{ids::Generation, workload::Phase};
 use local_adapter::{Report, recorded, shutdown_all};
 use rustix::process::Signal;
 
-use crate::support::{Installation, harness, is_root, script, until};
+use crate::support::{Installation, harness, is_root, program, script, until};
 
 fn uid(path: impl AsRef<std::path::Path>) -> u32 {
     fs::metadata(path).unwrap().uid()
@@ -284,8 +284,7 @@ async fn a_program_in_a_closed_directory_is_started_all_the_same() {
     let closed = installation.dir.path().join("closed");
     fs::create_dir(&closed).unwrap();
     // A script is read by its own uid once more; a program is not.
-    fs::copy("/usr/bin/tail", closed.join("paddock")).unwrap();
-    fs::copy("/usr/bin/sleep", closed.join("sleep")).unwrap();
+    program("/usr/bin/tail".as_ref(), &closed.join("paddock"));
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     fs::remove_file(installation.dir.path().join("paddock")).unwrap();
     std::os::unix::fs::symlink(closed.join("paddock"), installation.dir.path().join("paddock"))

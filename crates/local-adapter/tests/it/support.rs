@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -53,9 +54,18 @@ pub(crate) fn directory() -> TempDir {
     dir
 }
 
+/// Written by another process: a child that is started meanwhile would hold it open for writing, and what is
+/// written cannot be run.
 pub(crate) fn script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut writing = Command::new("sh");
+    writing.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", "sh"]);
+    assert!(writing.arg(path).arg(text).status().unwrap().success());
+}
+
+/// A copy of a program, made as a script is.
+pub(crate) fn program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Host uids for this test alone, beside all other tests of the machine.
@@ -318,7 +328,7 @@ impl Installation {
         .await
     }
 
-    fn logs(&self, run: RunId) -> String {
+    pub(crate) fn logs(&self, run: RunId) -> String {
         let dir = self.path_of(run, 1);
         let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
         format!("sandbox: {}\nsidecar: {}", read("sandbox.log"), read("sidecar.log"))
