@@ -82,3 +82,25 @@ async fn an_interrupted_turn_leaves_the_run_idle() -> anyhow::Result<()> {
     ensure!(ended["outcome"] == "cancelled", "{ended:#}");
     paddock.down().await
 }
+
+#[tokio::test]
+async fn an_interrupt_while_the_agent_asks_ends_the_turn_and_withdraws_the_ask()
+-> anyhow::Result<()> {
+    let mut paddock = Installation::start().await?;
+    let session = paddock.session("Never mind asking").await?;
+    let body = json!({
+        "prompt": "[scenario: ask-permission] Go.", "profile": "careful", "linger_seconds": 600,
+    });
+    let run = paddock.run_with(&session, body).await?;
+    paddock.wait_state(&run, "awaiting_input").await?;
+    paddock.post(&format!("runs/{run}/interrupt"), Value::Null).await?;
+    let idle = paddock.wait_state(&run, "idle").await?;
+    ensure!(idle["inputs"] == json!([]), "{idle:#}");
+    let prompt = json!({ "prompt": "[scenario: empty-diff] Something else, then." });
+    paddock.post(&format!("runs/{run}/prompts"), prompt).await?;
+    paddock.wait_state(&run, "running").await?;
+    paddock.wait_state(&run, "idle").await?;
+    paddock.post(&format!("runs/{run}/finish"), Value::Null).await?;
+    paddock.wait_success(&run).await?;
+    paddock.down().await
+}

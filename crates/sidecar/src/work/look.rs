@@ -1,6 +1,6 @@
 //! Looking at the agent: its message list is the truth; events only say when to look.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     ids::{InputId, MessageId},
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Work, start::usage_of};
 use crate::{
     SidecarError,
+    opencode::SessionStatus,
     turn::{Turn, turn},
 };
 
@@ -37,11 +38,12 @@ impl Work {
     }
 
     async fn look_at(&mut self, session: &str) -> Result<(), SidecarError> {
-        let (status, permissions, questions) = tokio::try_join!(
-            self.agent.status(),
-            self.agent.permissions(),
-            self.agent.questions()
-        )?;
+        let (permissions, questions) =
+            tokio::try_join!(self.agent.permissions(), self.agent.questions())?;
+        // After the asks: one whose session has stopped is dead, though the agent keeps it for ever.
+        let status = self.agent.status().await?;
+        let permissions = of_working_sessions(permissions, &status);
+        let questions = of_working_sessions(questions, &status);
         // After the status: an end that it tells of is in the list.
         let messages = self.agent.messages(session).await?;
         self.shared.with(|spool| spool.follow(&messages))?;
@@ -170,6 +172,15 @@ impl Work {
     }
 }
 
+/// What still waits for an answer. An abort leaves what was asked in the agent's list, and nobody waits for it.
+fn of_working_sessions(
+    mut asked: Vec<Value>,
+    status: &BTreeMap<String, SessionStatus>,
+) -> Vec<Value> {
+    asked.retain(|asked| asked["sessionID"].as_str().is_none_or(|of| status.contains_key(of)));
+    asked
+}
+
 /// An id as the agent makes them; anything else is not passed on.
 fn plain_id(id: &str) -> Option<String> {
     let plain =
@@ -194,4 +205,22 @@ fn small(asked: Value) -> Value {
         return asked;
     }
     serde_json::json!({ "id": asked["id"], "truncated": true })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_stopped_session_asked_waits_for_nobody() {
+        let asked = vec![
+            json!({ "id": "per_1", "sessionID": "ses_stopped" }),
+            json!({ "id": "per_2", "sessionID": "ses_at_work" }),
+        ];
+        let status = BTreeMap::from([("ses_at_work".to_owned(), SessionStatus::Busy)]);
+        let left = of_working_sessions(asked, &status);
+        assert_eq!(left, [json!({ "id": "per_2", "sessionID": "ses_at_work" })]);
+    }
 }
