@@ -29,7 +29,6 @@ const PROCESS: Record<Part, string> = {
 
 interface Announced {
   url: string;
-  sign_in: string;
 }
 
 type Json = Record<string, unknown>;
@@ -39,7 +38,6 @@ export class Paddock {
   private up: ChildProcess | undefined;
   private readonly stopped = new Set<number>();
   url = '';
-  signIn = '';
 
   private constructor(private readonly dir: string) {}
 
@@ -77,12 +75,13 @@ export class Paddock {
       const late = setTimeout(() => fail(new Error(`it never started\n${this.log()}`)), PATIENCE);
       createInterface(up.stdout).once('line', (line) => {
         clearTimeout(late);
-        done(JSON.parse(line) as Announced);
+        const said = JSON.parse(line) as Partial<Announced>;
+        if (said.url) done({ url: said.url });
+        else fail(new Error(`it does not start: ${line}\n${this.log()}`));
       });
       up.once('exit', () => fail(new Error(`it ended\n${this.log()}`)));
     });
     this.url = announced.url;
-    this.signIn = announced.sign_in;
   }
 
   /** Ends the server and all that it started; its data stays. */

@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import AxeBuilder from '@axe-core/playwright';
 import {
   type Browser,
@@ -7,25 +6,15 @@ import {
   expect,
   type Page,
 } from '@playwright/test';
-import { front } from './front';
 import { Paddock } from './paddock';
 
 export { expect } from '@playwright/test';
 export { ISSUE, REPO } from './paddock';
 
-/** A running installation and the address where a browser sees its page. */
+/** A running installation, and the address where a browser sees its page. */
 export interface World {
   paddock: Paddock;
   url: string;
-}
-
-async function open(): Promise<World & { server: Server | undefined }> {
-  const paddock = await Paddock.start();
-  const answer = await fetch(paddock.url);
-  const served = answer.headers.get('content-type')?.startsWith('text/html') === true;
-  if (served) return { paddock, url: paddock.url, server: undefined };
-  const { url, server } = await front(paddock.url);
-  return { paddock, url, server };
 }
 
 /** A browser that is signed in at an installation by a new link of its own. */
@@ -54,11 +43,9 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   world: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
     async ({}, use) => {
-      const { server, ...world } = await open();
-      await use(world);
-      server?.closeAllConnections();
-      server?.close();
-      await world.paddock.end();
+      const paddock = await Paddock.start();
+      await use({ paddock, url: paddock.url });
+      await paddock.end();
     },
     { scope: 'worker', timeout: 180_000 },
   ],

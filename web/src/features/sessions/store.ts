@@ -5,6 +5,7 @@ import type { Message, SessionMessage } from '@/api/live/protocol';
 import { asProblem, type ProblemError } from '@/api/problem';
 import type { Session, SessionGroup } from '@/api/types';
 import { GROUP_ORDER } from '@/features/sessions/words';
+import { onFrame } from '@/lib/frame';
 
 /** What is known of the sessions that are not archived. */
 export interface Sessions {
@@ -27,7 +28,7 @@ class SessionStore {
   #state: Sessions = { byId: new Map(), more: null, state: 'loading', error: undefined };
   #watchers = new Set<() => void>();
   #stop: (() => void) | undefined;
-  #frame: number | undefined;
+  #frame: (() => void) | undefined;
   #changed: Map<string, Session | null> | undefined;
 
   readonly get = (): Sessions => this.#state;
@@ -80,7 +81,7 @@ class SessionStore {
     if (session) this.#changed.set(session.id, session.archived ? null : session);
     if (removed) this.#changed.set(removed, null);
     // Twenty agents at work say something many times a second: the page is drawn once a frame.
-    this.#frame ??= requestAnimationFrame(() => {
+    this.#frame ??= onFrame(() => {
       this.#frame = undefined;
       const byId = new Map(this.#state.byId);
       for (const [id, changed] of this.#changed ?? []) {
