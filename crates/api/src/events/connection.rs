@@ -121,3 +121,45 @@ async fn watched(state: AppState, topic: Topic, out: Out) -> Result<(), Closed> 
         Topic::System => system::watch(&state, name, &out).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::message::GoneEvent;
+
+    fn message() -> EventMessage {
+        EventMessage::Gone(GoneEvent { topic: "run:x".to_owned() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_does_not_read_is_given_up_and_little_waits_for_it() {
+        let (sender, messages) = mpsc::channel(WAITING);
+        let out = Out(sender);
+        for _ in 0..WAITING {
+            assert!(out.send(message()).await.is_ok());
+        }
+        let begun = tokio::time::Instant::now();
+        assert!(out.send(message()).await.is_err());
+        assert!(begun.elapsed() >= SLOW);
+        assert_eq!(messages.len(), WAITING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_is_only_slow_gets_everything() {
+        let (sender, mut messages) = mpsc::channel(1);
+        let out = Out(sender);
+        let slow = tokio::spawn(async move {
+            let mut read = 0;
+            while messages.recv().await.is_some() {
+                tokio::time::sleep(SLOW / 2).await;
+                read += 1;
+            }
+            read
+        });
+        for _ in 0..10 {
+            assert!(out.send(message()).await.is_ok());
+        }
+        drop(out);
+        assert_eq!(slow.await.unwrap(), 10);
+    }
+}

@@ -246,3 +246,71 @@ async fn topics_that_make_no_sense_are_refused() {
     Events::open(&front, &ok).await;
     front.end().await;
 }
+
+/// Run by hand: `cargo test -p paddock-api --test it five_hundred -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement, not a test"]
+async fn five_hundred_sessions_of_which_twenty_are_live() {
+    let front = Front::new().await;
+    for n in 0..480 {
+        new_session(&front, &format!("Session {n}")).await;
+    }
+    let mut live = vec![];
+    for _ in 0..20 {
+        live.push(front.world.running().await);
+    }
+    front.caught_up().await;
+    let cpu = || {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        // In hundredths of a second, of the process's own time.
+        fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap()
+    };
+    let queries = async || -> i64 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        sqlx::query_scalar(
+            "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()",
+        )
+        .fetch_one(front.world.pool())
+        .await
+        .unwrap()
+    };
+    for readers in [0_usize, 1, 5] {
+        let mut streams = vec![];
+        for _ in 0..readers {
+            let mut events = Events::open(&front, "sessions,system").await;
+            streams.push(tokio::spawn(async move {
+                let mut told = 0;
+                loop {
+                    if tokio::time::timeout(Duration::from_secs(3), events.next()).await.is_err() {
+                        return told;
+                    }
+                    told += 1;
+                }
+            }));
+        }
+        let (begun, before) = (cpu(), queries().await);
+        for round in 0..50_u32 {
+            for (n, (_, sidecar)) in live.iter_mut().enumerate() {
+                let title = format!("step {round} of {readers}");
+                let part = json!({ "type": "tool", "tool": "bash", "state": { "title": title } });
+                let call = Item::Part { message: "m".into(), id: format!("p{round}"), part };
+                sidecar.frame(Body::Output { items: vec![call] }).await;
+                if usize::try_from(round).unwrap() % 5 == n % 5 {
+                    let usage = domain::run::Usage {
+                        input_tokens: u64::from(round) + 100 * readers as u64,
+                        ..domain::run::Usage::default()
+                    };
+                    sidecar.frame(Body::Fact(link::Fact::Usage { usage })).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let (took, asked) = (cpu() - begun, queries().await - before);
+        println!("{readers} readers: {took} hundredths of a second in ten, {asked} transactions");
+        for stream in streams {
+            stream.abort();
+        }
+    }
+    front.end().await;
+}

@@ -377,3 +377,34 @@ async fn what_is_not_there_is_not_found_and_wrong_methods_are_said() {
     assert_eq!(schema["required"], json!(["number"]));
     front.end().await;
 }
+
+#[tokio::test]
+async fn the_page_is_for_anybody_and_allows_nothing_from_elsewhere() {
+    let front = Front::new().await;
+    for path in ["/", "/sessions/01890a5d-ac96-774b-bcce-b302099a8057", "/new?repo=a/b"] {
+        let answer = answered(front.http.get(front.url(path))).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"));
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.headers[name], value, "{path}");
+        }
+    }
+    // A page that was built is asked for again each time, and not sent again.
+    let page = front.http.get(front.url("/")).send().await.unwrap();
+    if let Some(tag) = page.headers().get("etag") {
+        assert_eq!(page.headers()["cache-control"], "no-cache");
+        let again = front.http.get(front.url("/")).header("if-none-match", tag);
+        assert_eq!(again.send().await.unwrap().status(), 304);
+    }
+    let foreign = front.http.get(front.url("/")).header("host", "evil.test");
+    assert_eq!(answered(foreign).await.status, 421);
+    let gone = answered(front.http.get(front.url("/assets/gone-1.js"))).await;
+    assert_eq!(gone.status, 404);
+    front.end().await;
+}

@@ -1,6 +1,7 @@
 //! The read models on a real database.
 
 mod lists;
+mod page;
 mod projector;
 mod rebuild;
 mod story;

@@ -83,16 +83,21 @@ impl World {
 
     /// Writes events to the end of the log, with the positions that are next.
     pub(crate) async fn append(&self, events: &[(StreamId, Event)]) {
+        self.append_by(Actor::User(OWNER), events).await;
+    }
+
+    /// The same, by somebody else.
+    pub(crate) async fn append_by(&self, actor: Actor, events: &[(StreamId, Event)]) {
         let rows: Vec<Row> =
             events.iter().map(|(stream, event)| self.row(*stream, event)).collect();
-        self.insert(&rows).await;
+        self.insert(actor, &rows).await;
     }
 
     /// Writes an event that this build cannot read.
     pub(crate) async fn append_poison(&self, stream: StreamId) {
         let mut row = self.row(stream, &Event::Run(domain::run::Event::Cancelled {}));
         "run.exploded".clone_into(&mut row.name);
-        self.insert(&[row]).await;
+        self.insert(Actor::User(OWNER), &[row]).await;
     }
 
     fn row(&self, stream: StreamId, event: &Event) -> Row {
@@ -103,7 +108,7 @@ impl World {
         Row { stream: stream.to_string(), version: version.0, name, schema, body }
     }
 
-    async fn insert(&self, rows: &[Row]) {
+    async fn insert(&self, actor: Actor, rows: &[Row]) {
         if rows.is_empty() {
             return;
         }
@@ -122,7 +127,7 @@ impl World {
         .bind(rows.iter().map(|row| row.version.cast_signed()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.schema.cast_signed()).collect::<Vec<_>>())
-        .bind(Actor::User(OWNER).to_string())
+        .bind(actor.to_string())
         .bind((place..place + rows.len()).map(time).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
         .execute(&mut *tx)
