@@ -1,8 +1,10 @@
+import { harmless } from '@/lib/safe';
+
 /** A piece of text in one look. */
 export interface Span {
   text: string;
-  /** 0–15 of the terminal's palette, or a colour as `#rrggbb`. */
-  color?: number | string;
+  /** 0–15 of the terminal's palette: other colours are the nearest of these. */
+  color?: number;
   bold?: boolean;
   faint?: boolean;
   italic?: boolean;
@@ -11,51 +13,84 @@ export interface Span {
 
 type Look = Omit<Span, 'text'>;
 
-// CSI (colours among others), OSC, DCS, SOS, PM and APC strings, and other escapes: only SGR is looked at.
+// CSI (colours among others); OSC, DCS, SOS, PM and APC strings; other escapes. Only SGR is looked at. A string
+// without an end ends with its line: it hides no more.
 const ESCAPE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for.
-  /\u001b\[([0-?]*)[ -/]*([@-~])|\u001b[\]PX^_][\s\S]*?(?:\u0007|\u001b\\|$)|\u001b[ -/]*[0-OQ-WYZ\\`-~]|\u009b[0-?]*[ -/]*[@-~]|\u001b\[?[0-?]*$/g;
+  /\u001b\[([0-?]*)[ -/]*([@-~])|\u001b[\]PX^_][^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?|\u001b[ -/]*[0-OQ-WYZ\\`-~]|\u009b[0-?]*[ -/]*[@-~]|\u001b\[?[0-?]*$/g;
+
+/** More looks than these in one text are there to be slow: what comes behind looks like the last. */
+const MOST_SPANS = 4_000;
 
 /**
  * A terminal's output as text with colours. What moves the cursor, sets titles, makes links or talks to the
- * terminal is dropped; a line that is written over by carriage returns shows what it came to.
+ * terminal is dropped; a line that is written over from its beginning shows what it came to.
  */
 export function spans(output: string): Span[] {
   const out: Span[] = [];
   let look: Look = {};
-  let last = 0;
-  const add = (raw: string) => {
-    const text = clean(raw);
-    if (text !== '') out.push({ text, ...look });
+  /** Where the current line begins in `out`. */
+  let begin = 0;
+  /** The cursor is back at the line's beginning: what comes next is written over it. */
+  let returned = false;
+  const write = (raw: string) => {
+    const text = harmless(raw);
+    if (text === '') return;
+    if (returned) out.length = begin;
+    returned = false;
+    const last = out.at(-1);
+    if (last && out.length > begin && (same(last, look) || out.length >= MOST_SPANS)) {
+      last.text += text;
+    } else out.push({ text, ...look });
   };
+  const add = (raw: string) => {
+    for (const [piece] of raw.matchAll(/\r+\n?|\n|[^\r\n]+/g)) {
+      if (piece.endsWith('\n')) {
+        returned = false;
+        const last = out.at(-1);
+        if (last) last.text += '\n';
+        else out.push({ text: '\n', ...look });
+        begin = out.length;
+      } else if (piece.startsWith('\r')) returned = true;
+      else write(piece);
+    }
+  };
+  let last = 0;
   for (const match of output.matchAll(ESCAPE)) {
     add(output.slice(last, match.index));
     last = match.index + match[0].length;
     if (match[2] === 'm') look = sgr(look, match[1] ?? '');
   }
   add(output.slice(last));
-  return out;
+  return joined(out);
 }
 
 /** The same without any look. */
 export function plain(output: string): string {
-  return clean(output.replace(ESCAPE, ''));
+  return spans(output)
+    .map(({ text }) => text)
+    .join('');
 }
 
-function clean(text: string): string {
-  return text
-    .replace(/\r+\n/g, '\n')
-    .split('\n')
-    .map((line) => line.slice(line.lastIndexOf('\r', line.length - 2) + 1).replace(/\r$/, ''))
-    .join('\n')
-    .replace(
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
-      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-      '',
-    )
-    .replace(/[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (character) => {
-      return `⟨U+${character.charCodeAt(0).toString(16).toUpperCase()}⟩`;
-    });
+/** With one span where neighbours look alike, which lines have kept apart. */
+function joined(all: readonly Span[]): Span[] {
+  const out: Span[] = [];
+  for (const span of all) {
+    const last = out.at(-1);
+    if (last && (same(last, span) || out.length >= MOST_SPANS)) last.text += span.text;
+    else out.push(span);
+  }
+  return out;
+}
+
+function same(one: Look, other: Look): boolean {
+  return (
+    one.color === other.color &&
+    one.bold === other.bold &&
+    one.faint === other.faint &&
+    one.italic === other.italic &&
+    one.underline === other.underline
+  );
 }
 
 function sgr(before: Look, parameters: string): Look {
@@ -91,20 +126,28 @@ function sgr(before: Look, parameters: string): Look {
   return look;
 }
 
-function hex(value: number): string {
-  return Math.max(0, Math.min(255, value | 0))
-    .toString(16)
-    .padStart(2, '0');
+function rgb(codes: number[], from: number): number {
+  const [red = 0, green = 0, blue = 0] = codes.slice(from, from + 3);
+  return nearest(red, green, blue);
 }
 
-function rgb(codes: number[], from: number): string {
-  return `#${[0, 1, 2].map((offset) => hex(codes[from + offset] ?? 0)).join('')}`;
-}
-
-function indexed(value: number): number | string {
+function indexed(value: number): number {
   if (value < 16) return Math.max(0, value | 0);
-  if (value >= 232) return `#${hex(8 + (value - 232) * 10).repeat(3)}`;
-  const level = (step: number) => hex(step === 0 ? 0 : 55 + step * 40);
+  if (value >= 232) return value < 244 ? 8 : 7;
   const cube = value - 16;
-  return `#${level(Math.floor(cube / 36) % 6)}${level(Math.floor(cube / 6) % 6)}${level(cube % 6)}`;
+  const level = (step: number) => (step === 0 ? 0 : 55 + step * 40);
+  return nearest(
+    level(Math.floor(cube / 36) % 6),
+    level(Math.floor(cube / 6) % 6),
+    level(cube % 6),
+  );
+}
+
+/** One of the palette's, whose colours can be read on either ground. */
+function nearest(red: number, green: number, blue: number): number {
+  const most = Math.max(red, green, blue);
+  const least = Math.min(red, green, blue);
+  if (most - least < 40) return most < 150 ? 8 : 7;
+  const middle = (most + least) / 2;
+  return (red > middle ? 1 : 0) + (green > middle ? 2 : 0) + (blue > middle ? 4 : 0);
 }

@@ -1,21 +1,41 @@
 import { lexer, type Token, type Tokens } from 'marked';
 import { Fragment, memo, type ReactNode, useMemo } from 'react';
+import { type Chunk, chunks } from '@/features/transcript/chunks';
 import { harmless, webAddress } from '@/lib/safe';
 
-/** Longer texts are shown as they are: laying them out would take too long. */
-const MOST = 60_000;
+/** What is longer is not laid out: its whole can be seen elsewhere. */
+const MOST = 100_000;
 
 /**
  * An agent's Markdown. It is hostile: HTML is shown as text, images are named and not fetched, links lead to web
- * addresses only and say so.
+ * addresses only and say so, and what would take long to read is shown as it is.
  */
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
-  const tokens = useMemo(() => (text.length > MOST ? null : lexer(harmless(text))), [text]);
-  if (!tokens) {
-    return <p className="break-words whitespace-pre-wrap">{harmless(text.slice(-MOST))}</p>;
-  }
-  return <div className="flex flex-col gap-2.5 leading-relaxed break-words">{blocks(tokens)}</div>;
+  const pieces = useMemo(() => chunks(harmless(text.slice(-MOST))), [text]);
+  return (
+    <div className="flex flex-col gap-2.5 leading-relaxed break-words">
+      {pieces.map((piece, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a text grows at its end.
+        <Piece key={index} text={piece.text} plain={piece.plain} />
+      ))}
+    </div>
+  );
 });
+
+/** Drawn again only when it has changed: of a text that grows, the last. */
+const Piece = memo(function Piece({ text, plain }: Chunk) {
+  const tokens = useMemo(() => (plain ? undefined : read(text)), [text, plain]);
+  return tokens ? blocks(tokens) : <p className="whitespace-pre-wrap">{text}</p>;
+});
+
+function read(text: string): Token[] | undefined {
+  try {
+    return lexer(text);
+  } catch {
+    // Too deep, or worse: it is shown as it is.
+    return undefined;
+  }
+}
 
 function blocks(tokens: readonly Token[]): ReactNode {
   return tokens.map((token, index) => (

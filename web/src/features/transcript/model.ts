@@ -1,5 +1,7 @@
 import type { components } from '@/api/generated';
 import type { OutputItem } from '@/api/live/protocol';
+import { at, put } from '@/features/transcript/pointer';
+import { isShown } from '@/features/transcript/tool';
 
 /** The agent's own JSON is of any form. */
 type PagePart = Omit<components['schemas']['TranscriptPart'], 'part'> & {
@@ -18,160 +20,255 @@ export interface Entry {
   cut: ReadonlyMap<string, number>;
 }
 
+/** The place of a part in the transcript, which it keeps while its entry is replaced. */
+export interface Row {
+  /** Messages and parts are in the order of their ids, which is the order in time. */
+  readonly order: readonly [message: string, part: string];
+  readonly id: string;
+  entry: Entry;
+  /** How many bytes of each growing string are known, by pointer. */
+  readonly known: Map<string, number>;
+  shown: boolean;
+}
+
 /** The most characters of one string that are kept: what is longer keeps its end. */
-const MOST = 256 * 1024;
+export const MOST = 256 * 1024;
 /** The strings that agents send piece by piece: an update of the part comes without them. */
 const PIECES = ['/text', '/state/output', '/state/metadata/output'];
+/** Behind every part's id. */
+const LAST = '\uffff';
 
 const encoder = new TextEncoder();
 
 /**
- * A transcript as far as it is loaded: pages from its end backwards, and what comes live after them. Parts are
- * in the order of their ids, which is the order in time.
+ * A transcript as far as it is loaded: pages from its end backwards, and what comes live after them. Whatever
+ * comes live costs the same however much is loaded.
  */
 export class TranscriptModel {
-  readonly #entries = new Map<string, Entry>();
-  readonly #messages = new Map<string, { role: string | null; info: MessageInfo }>();
-  /** How many bytes of each growing string are known, by part and pointer. */
-  readonly #lengths = new Map<string, number>();
-  #order: string[] = [];
+  readonly #rows = new Map<string, Row>();
+  readonly #messages = new Map<
+    string,
+    { role: string | null; info: MessageInfo; rows: Set<Row> }
+  >();
+  /** Before this nothing is loaded. */
+  #floor: Row['order'] | undefined;
+  #shown: Row[] = [];
+  /** Whether somebody holds that array: then it is copied before it is changed. */
+  #held = false;
 
-  get size(): number {
-    return this.#order.length;
+  /** The rows that are shown, in order. Their entries are replaced, the array only when one comes or goes. */
+  get rows(): readonly Row[] {
+    this.#held = true;
+    return this.#shown;
   }
 
-  /** The parts in order; a new array after each change. */
-  entries(): Entry[] {
-    return this.#order.flatMap((id) => this.#entries.get(id) ?? []);
+  entry(id: string): Entry | undefined {
+    return this.#rows.get(id)?.entry;
   }
 
-  /** Takes in a page. What is here already is newer. */
+  /** Takes in a page, which comes before all that is loaded. What is here already is newer. */
   page(parts: readonly PagePart[]): void {
+    const fresh: Row[] = [];
+    let before = '';
     for (const part of parts) {
-      if (this.#entries.has(part.id)) continue;
-      const cut = new Map(part.cut.map(({ field, bytes }) => [field, bytes]));
-      this.#put({
+      // A gap has no place of its own: it comes after the part before it.
+      before = part.part['type'] !== 'gap' ? part.id : before && `${before}~~${part.id}`;
+      this.#floor ??= [part.message_id, before];
+      if (compare([part.message_id, before], this.#floor) < 0) {
+        this.#floor = [part.message_id, before];
+      }
+      if (this.#rows.has(part.id)) continue;
+      const message = this.#message(part.message_id);
+      if (message.rows.size === 0 && message.role === null) {
+        message.role = part.role ?? null;
+        message.info = part.message;
+      }
+      const row = this.#row([part.message_id, before], {
         id: part.id,
         messageId: part.message_id,
-        role: part.role ?? null,
+        role: message.role,
         part: part.part,
-        message: part.message,
-        cut,
+        message: message.info,
+        cut: new Map(part.cut.map(({ field, bytes }) => [field, bytes])),
       });
-      this.#messages.set(part.message_id, { role: part.role ?? null, info: part.message });
+      if (row.shown) fresh.push(row);
     }
+    const newer = this.#shown;
+    const last = fresh.at(-1);
+    const first = newer[0];
+    this.#shown = [...fresh, ...newer];
+    this.#held = false;
+    if (last && first && compare(last.order, first.order) > 0) this.#shown.sort(byOrder);
+    for (const id of new Set(parts.map((part) => part.message_id))) this.#failure(id);
   }
 
   /** Takes in what came live. Parts older than all that is loaded are for a page to bring. */
   live(items: readonly OutputItem[]): void {
-    const oldest = this.#order[0] ?? '';
     for (const item of items) {
       switch (item.item) {
         case 'message': {
-          const known = { role: text(item.info['role']), info: messageInfo(item.info) };
-          this.#messages.set(item.id, known);
-          for (const entry of this.#entries.values()) {
-            if (entry.messageId !== item.id) continue;
-            this.#entries.set(entry.id, { ...entry, role: known.role, message: known.info });
+          const message = this.#message(item.id);
+          message.role = text(item.info['role']);
+          message.info = messageInfo(item.info);
+          for (const row of message.rows) {
+            row.entry = { ...row.entry, role: message.role, message: message.info };
           }
+          this.#failure(item.id);
           break;
         }
         case 'part':
-          if (item.id >= oldest) this.#part(item.id, item.message, item.part);
+          this.#part(item.id, item.message, item.part);
           break;
         case 'text':
           this.#text(item.part, item.field, item.offset, item.text);
           break;
-        case 'removed':
-          for (const entry of [...this.#entries.values()]) {
-            if (entry.id === item.id || entry.messageId === item.id) this.#remove(entry.id);
-          }
+        case 'removed': {
+          const gone = new Set(this.#messages.get(item.id)?.rows);
+          const row = this.#rows.get(item.id);
+          if (row) gone.add(row);
+          this.#remove(gone);
           break;
-        case 'gap':
-          this.#put({
-            id: `${this.#order.at(-1) ?? ''}~gap${item.seq}`,
-            messageId: '',
-            role: null,
-            part: { type: 'gap', reason: item.reason },
-            message: {},
-            cut: new Map(),
-          });
+        }
+        case 'gap': {
+          const last = this.#shown.at(-1);
+          this.#insert(
+            this.#row([last?.order[0] ?? '', `${last?.order[1] ?? ''}~~gap-${item.seq}`], {
+              id: `gap-${item.seq}`,
+              messageId: last?.entry.messageId ?? '',
+              role: null,
+              part: { type: 'gap', reason: item.reason },
+              message: {},
+              cut: new Map(),
+            }),
+          );
           break;
+        }
       }
     }
   }
 
+  #message(id: string) {
+    let message = this.#messages.get(id);
+    if (!message) {
+      message = { role: null, info: {}, rows: new Set<Row>() };
+      this.#messages.set(id, message);
+    }
+    return message;
+  }
+
+  #row(order: Row['order'], entry: Entry): Row {
+    const row = { order, id: entry.id, entry, known: new Map(), shown: isShown(entry) };
+    this.#rows.set(entry.id, row);
+    this.#message(entry.messageId).rows.add(row);
+    return row;
+  }
+
   #part(id: string, messageId: string, fresh: Record<string, unknown>): void {
-    const before = this.#entries.get(id);
+    const row = this.#rows.get(id);
+    const message = this.#message(messageId);
+    if (!row) {
+      const order = [messageId, id] as const;
+      if (this.#floor && compare(order, this.#floor) < 0) return;
+      const entry = { id, messageId, part: fresh, message: message.info, cut: new Map() };
+      this.#insert(this.#row(order, { ...entry, role: message.role }));
+      this.#failure(messageId);
+      return;
+    }
     let part = fresh;
     for (const pointer of PIECES) {
-      const known = before ? at(before.part, pointer) : undefined;
-      if (typeof known === 'string' && at(part, pointer) === undefined)
+      const known = at(row.entry.part, pointer);
+      if (typeof known === 'string' && at(part, pointer) === undefined) {
         part = put(part, pointer, known);
+      }
     }
-    const message = this.#messages.get(messageId);
-    this.#put({
-      id,
-      messageId,
-      role: message?.role ?? before?.role ?? null,
-      part,
-      message: message?.info ?? before?.message ?? {},
-      cut: before?.cut ?? new Map(),
-    });
+    this.#change(row, { ...row.entry, part });
   }
 
   #text(id: string, pointer: string, offset: number, piece: string): void {
-    const entry = this.#entries.get(id);
-    if (!entry) return;
-    const key = `${id} ${pointer}`;
+    const row = this.#rows.get(id);
+    if (!row) return;
+    const { entry } = row;
     const value = at(entry.part, pointer);
     const known = typeof value === 'string' ? value : '';
-    const length = this.#lengths.get(key) ?? entry.cut.get(pointer) ?? encoder.encode(known).length;
+    const length = row.known.get(pointer) ?? entry.cut.get(pointer) ?? encoder.encode(known).length;
     if (offset !== 0 && offset !== length) return;
     const begun = offset === 0;
     const whole = begun ? piece : known + piece;
     const bytes = (begun ? 0 : length) + encoder.encode(piece).length;
-    this.#lengths.set(key, bytes);
-    const cut = new Map(entry.cut);
-    if (begun) cut.delete(pointer);
-    if (whole.length > MOST || cut.has(pointer)) cut.set(pointer, bytes);
-    const kept = whole.length > MOST ? whole.slice(-MOST) : whole;
-    this.#entries.set(id, { ...entry, part: put(entry.part, pointer, kept), cut });
-  }
-
-  #put(entry: Entry): void {
-    if (!this.#entries.has(entry.id)) {
-      // Nearly always the newest: looked for from the end.
-      let index = this.#order.length;
-      while (index > 0 && (this.#order[index - 1] ?? '') > entry.id) index -= 1;
-      this.#order.splice(index, 0, entry.id);
+    row.known.set(pointer, bytes);
+    // Cutting costs as much as what is kept: it is done once in a while.
+    const long = whole.length > 2 * MOST;
+    let { cut } = entry;
+    if (long || cut.has(pointer)) {
+      const changed = new Map(cut);
+      if (begun && !long) changed.delete(pointer);
+      else changed.set(pointer, bytes);
+      cut = changed;
     }
-    this.#entries.set(entry.id, entry);
+    const part = put(entry.part, pointer, long ? whole.slice(-MOST) : whole);
+    this.#change(row, { ...entry, part, cut });
   }
 
-  #remove(id: string): void {
-    this.#entries.delete(id);
-    this.#order = this.#order.filter((each) => each !== id);
+  #change(row: Row, entry: Entry): void {
+    row.entry = entry;
+    const shown = isShown(entry);
+    if (shown === row.shown) return;
+    row.shown = shown;
+    if (shown) this.#insert(row);
+    else this.#drop((each) => each === row);
+  }
+
+  /** What a message failed of, behind its parts. */
+  #failure(id: string): void {
+    const message = this.#messages.get(id);
+    const words = message?.info.error;
+    if (!message || !words || message.rows.size === 0 || this.#rows.has(`error-${id}`)) return;
+    this.#insert(
+      this.#row([id, LAST], {
+        id: `error-${id}`,
+        messageId: id,
+        role: message.role,
+        part: { type: 'error', text: words },
+        message: message.info,
+        cut: new Map(),
+      }),
+    );
+  }
+
+  #insert(row: Row): void {
+    if (!row.shown) return;
+    // Nearly always the newest: looked for from the end.
+    let index = this.#shown.length;
+    while (index > 0 && compare(this.#shown[index - 1]?.order ?? row.order, row.order) > 0) {
+      index -= 1;
+    }
+    if (this.#held) this.#shown = [...this.#shown];
+    this.#held = false;
+    this.#shown.splice(index, 0, row);
+  }
+
+  #remove(gone: ReadonlySet<Row>): void {
+    if (gone.size === 0) return;
+    for (const row of gone) {
+      this.#rows.delete(row.id);
+      this.#messages.get(row.entry.messageId)?.rows.delete(row);
+    }
+    this.#drop((row) => gone.has(row));
+  }
+
+  #drop(gone: (row: Row) => boolean): void {
+    this.#shown = this.#shown.filter((row) => !gone(row));
+    this.#held = false;
   }
 }
 
-/** What is at a JSON pointer. */
-export function at(value: unknown, pointer: string): unknown {
-  let here = value;
-  for (const key of pointer.split('/').slice(1)) {
-    if (typeof here !== 'object' || here === null) return undefined;
-    here = (here as Record<string, unknown>)[key];
-  }
-  return here;
+function compare(one: Row['order'], other: Row['order']): number {
+  if (one[0] !== other[0]) return one[0] < other[0] ? -1 : 1;
+  return one[1] === other[1] ? 0 : one[1] < other[1] ? -1 : 1;
 }
 
-function put(value: Record<string, unknown>, pointer: string, to: string): Record<string, unknown> {
-  const [, key = '', ...rest] = pointer.split('/');
-  if (rest.length === 0) return { ...value, [key]: to };
-  const inner = value[key];
-  // Where nothing holds it, there is no place for it.
-  if (typeof inner !== 'object' || inner === null) return value;
-  return { ...value, [key]: put(inner as Record<string, unknown>, `/${rest.join('/')}`, to) };
+function byOrder(one: Row, other: Row): number {
+  return compare(one.order, other.order);
 }
 
 function text(value: unknown): string | null {

@@ -52,7 +52,7 @@ function Piece({ piece }: { piece: Span }) {
   return (
     <span
       className={cx(
-        typeof color === 'number' && PALETTE[color % 8],
+        color !== undefined && PALETTE[color % 8],
         bold && 'font-bold',
         faint && 'opacity-70',
         italic && 'italic',

@@ -1,4 +1,5 @@
-import { at, type Entry } from '@/features/transcript/model';
+import type { Entry } from '@/features/transcript/model';
+import { at } from '@/features/transcript/pointer';
 import { line } from '@/lib/safe';
 
 export interface ToolCall {

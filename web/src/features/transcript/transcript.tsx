@@ -1,81 +1,120 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { ArrowDown, MessagesSquare } from 'lucide-react';
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { ArrowDown, LinkIcon, MessagesSquare } from 'lucide-react';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Run } from '@/api/types';
+import { useShortcuts } from '@/features/shell/shortcuts';
+import { Find } from '@/features/transcript/find-in';
+import { Folds, FoldsProvider } from '@/features/transcript/folds';
 import { Part } from '@/features/transcript/part';
+import { partLink, useLinkedPart } from '@/features/transcript/part-link';
 import { useTranscript } from '@/features/transcript/use-transcript';
 import { plural } from '@/lib/format';
 import { Button } from '@/ui/button';
+import { cx } from '@/ui/cx';
 import { Spinner } from '@/ui/spinner';
 import { EmptyState, ErrorState, Skeleton } from '@/ui/state';
+import { done } from '@/ui/toast';
 
 /** This near to the end counts as there. */
 const NEAR = 48;
+/** With fewer parts than these before what is in sight, older ones are asked for. */
+const AHEAD = 20;
+
+interface TranscriptProps {
+  run: Run;
+  /** In little room. */
+  compact?: boolean;
+  /** Something is looked for in it. */
+  finding?: boolean;
+  onFound?(): void;
+}
 
 /** What an agent said and did. It follows the end until somebody scrolls away. */
-export function Transcript({ run, compact = false }: { run: Run; compact?: boolean }) {
-  const { entries, before, state, error, loadBefore, retry } = useTranscript(run.id);
+export function Transcript({ run, compact = false, finding = false, onFound }: TranscriptProps) {
+  const transcript = useTranscript(run.id);
+  const { rows, before, state, error, beforeError, loadBefore, retry } = transcript;
   const scroller = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
-  const [seen, setSeen] = useState<string>();
+  // What somebody opens grows below the pointer: the end is not followed then.
+  const [folds] = useState(() => new Folds(() => setFollowing(false)));
   const list = useVirtualizer({
-    count: entries.length,
+    count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => 44,
-    getItemKey: (index) => entries[index]?.id ?? index,
+    getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
     overscan: 8,
+    // Older parts come in above: what is being read stays where it is.
+    anchorTo: 'end',
+    scrollEndThreshold: following ? NEAR : -1,
   });
   const total = list.getTotalSize();
-
-  // Older parts come in above: what is being read stays where it is.
-  const first = entries[0]?.id;
-  const anchor = useRef<{ first: string | undefined; total: number }>({
-    first: undefined,
-    total: 0,
-  });
-  useLayoutEffect(() => {
-    const element = scroller.current;
-    const known = anchor.current;
-    if (element && !following && known.first && first !== known.first && total > known.total) {
-      element.scrollTop += total - known.total;
-    }
-    anchor.current = { first, total };
-  }, [first, total, following]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever the end has moved.
   useLayoutEffect(() => {
     const element = scroller.current;
     if (element && following) element.scrollTop = element.scrollHeight;
-  }, [total, following, entries.length]);
+  }, [total, following, rows.length]);
 
-  const last = entries.at(-1)?.id;
+  const scrolled = useRef(0);
+  const onScroll = ({ currentTarget }: { currentTarget: HTMLElement }) => {
+    const { scrollHeight, scrollTop, clientHeight } = currentTarget;
+    const up = scrollTop < scrolled.current - 1;
+    scrolled.current = scrollTop;
+    if (scrollHeight - scrollTop - clientHeight < NEAR) setFollowing(true);
+    else if (up) setFollowing(false);
+  };
+
+  const last = rows.at(-1)?.id;
+  const [seen, setSeen] = useState<string>();
   useEffect(() => {
     if (following) setSeen(last);
   }, [following, last]);
-  const unseen = following ? 0 : entries.length - 1 - entries.findIndex(({ id }) => id === seen);
+  const unseen = following ? 0 : newerThan(rows, seen);
 
   const top = list.getVirtualItems()[0]?.index ?? 0;
   useEffect(() => {
-    if (state === 'ready' && before && top < 12) loadBefore();
-  }, [state, before, top, loadBefore]);
-
-  // A link to one part: it is looked for backwards until it is there.
-  const target = useRef(location.hash.startsWith('#part-') ? location.hash.slice(6) : undefined);
+    if (state === 'ready' && before && !beforeError && !following && top < AHEAD) loadBefore();
+  }, [state, before, beforeError, following, top, loadBefore]);
+  // What is there does not fill the screen: there is nothing to scroll.
+  const short = state === 'ready' && total < (scroller.current?.clientHeight ?? 0);
   useEffect(() => {
-    if (!target.current || state !== 'ready') return;
-    const index = entries.findIndex(({ id }) => id === target.current);
-    if (index >= 0) {
-      target.current = undefined;
+    if (short && before && !beforeError) loadBefore();
+  }, [short, before, beforeError, loadBefore]);
+
+  const show = useCallback(
+    (id: string) => {
+      const index = rows.findIndex((row) => row.id === id);
+      if (index < 0) return false;
       setFollowing(false);
-      list.scrollToIndex(index, { align: 'start' });
-    } else if (before) loadBefore();
-  }, [state, entries, before, loadBefore, list]);
+      list.scrollToIndex(index, { align: 'center' });
+      return true;
+    },
+    [rows, list],
+  );
+  const linked = useLinkedPart({ transcript, enabled: !compact, show });
+
+  useShortcuts(
+    compact
+      ? {}
+      : {
+          y: {
+            label: 'Copy a link to the part in focus, or else the first in sight',
+            group: 'This run',
+            run: () => {
+              const focused = document.activeElement?.closest('[data-part]')?.id.slice(5);
+              const first = list.getVirtualItemForOffset(list.scrollOffset ?? 0)?.key;
+              const id = focused ?? (first === undefined ? undefined : String(first));
+              if (id === undefined) return;
+              const address = new URL(partLink(id), location.href).href;
+              void navigator.clipboard?.writeText(address).then(() => done('The link is copied'));
+            },
+          },
+        },
+  );
 
   if (state === 'loading') return <Skeleton rows={5} label="Loading the transcript" />;
-  if (state === 'failed' && entries.length === 0) {
-    return <ErrorState error={error} what="the transcript" retry={retry} />;
-  }
-  if (entries.length === 0) {
+  if (state === 'failed') return <ErrorState error={error} what="the transcript" retry={retry} />;
+  if (rows.length === 0 && !before) {
     return (
       <EmptyState icon={MessagesSquare} title="Nothing was said yet">
         {run.finished_at
@@ -85,57 +124,102 @@ export function Transcript({ run, compact = false }: { run: Run; compact?: boole
     );
   }
   return (
-    <div className="relative h-full">
-      <div
-        ref={scroller}
-        role="log"
-        aria-label="Transcript"
-        aria-live="off"
-        tabIndex={0}
-        className="h-full overflow-auto"
-        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-          setFollowing(scrollHeight - scrollTop - clientHeight < NEAR);
-        }}
-      >
-        {before && (
-          <p className="p-2 text-center">
-            <Spinner label="Loading what was before" />
+    <FoldsProvider value={folds}>
+      <div className="flex h-full flex-col">
+        {finding && (
+          <Find
+            transcript={transcript}
+            within={scroller}
+            onShow={(id) => {
+              folds.set(id, true);
+              show(id);
+            }}
+            onClose={() => onFound?.()}
+          />
+        )}
+        {linked.note && (
+          <p role="status" className="border-b border-line bg-raised px-4 py-1.5 text-xs text-soft">
+            {linked.note}
           </p>
         )}
-        <div className="relative mx-auto w-full max-w-4xl" style={{ height: total }}>
-          {list.getVirtualItems().map(({ index, key, start }) => {
-            const entry = entries[index];
-            if (!entry) return null;
-            return (
-              <div
-                key={key}
-                id={`part-${entry.id}`}
-                ref={list.measureElement}
-                data-index={index}
-                data-part
-                className={
-                  compact
-                    ? 'absolute left-0 w-full px-1 py-0.5'
-                    : 'absolute left-0 w-full px-3 py-1'
-                }
-                style={{ transform: `translateY(${start}px)` }}
-              >
-                <Part run={run.id} entry={entry} />
-              </div>
-            );
-          })}
+        <div className="relative min-h-0 flex-1">
+          <div
+            ref={scroller}
+            role="log"
+            aria-label="Transcript"
+            aria-live="off"
+            tabIndex={0}
+            className="h-full overflow-auto [overflow-anchor:none]"
+            onScroll={onScroll}
+          >
+            <div className="relative mx-auto w-full max-w-4xl" style={{ height: total }}>
+              {list.getVirtualItems().map(({ index, key, start }) => {
+                const row = rows[index];
+                if (!row) return null;
+                return (
+                  <div
+                    key={key}
+                    id={`part-${row.id}`}
+                    ref={list.measureElement}
+                    data-index={index}
+                    data-part
+                    className={cx(
+                      'group absolute left-0 w-full',
+                      compact ? 'px-1 py-0.5' : 'px-3 py-1',
+                      linked.id === row.id && 'rounded-lg ring-2 ring-focus ring-inset',
+                    )}
+                    style={{ transform: `translateY(${start}px)` }}
+                  >
+                    <Part run={run.id} entry={row.entry} />
+                    {!compact && (
+                      <a
+                        href={partLink(row.id)}
+                        tabIndex={-1}
+                        title="A link to this part"
+                        aria-label="A link to this part"
+                        className="absolute top-2 -left-4 hidden size-5 items-center justify-center rounded text-faint group-hover:flex hover:text-text max-lg:group-hover:hidden"
+                      >
+                        <LinkIcon aria-hidden className="size-3.5" />
+                      </a>
+                    )}
+                  </div>
+                );
+              })}
+            </div>
+          </div>
+          {before && !following && top < AHEAD && (
+            <div className="absolute top-2 left-1/2 -translate-x-1/2 rounded-md border border-line bg-raised px-2.5 py-1 text-xs shadow-raised">
+              {beforeError ? (
+                <Button small look="quiet" onPress={loadBefore}>
+                  What was before did not come: try again
+                </Button>
+              ) : (
+                <Spinner label="Loading what was before" />
+              )}
+            </div>
+          )}
+          {!following && (
+            <Button
+              icon={ArrowDown}
+              small
+              className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-raised"
+              onPress={() => {
+                setFollowing(true);
+                scroller.current?.focus({ preventScroll: true });
+              }}
+            >
+              {unseen > 0 ? plural(unseen, 'new part') : 'To the end'}
+            </Button>
+          )}
         </div>
       </div>
-      {!following && (
-        <Button
-          icon={ArrowDown}
-          small
-          className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-raised"
-          onPress={() => setFollowing(true)}
-        >
-          {unseen > 0 ? `${plural(unseen, 'new part')}` : 'To the end'}
-        </Button>
-      )}
-    </div>
+    </FoldsProvider>
   );
+}
+
+/** How many rows come after the one with that id, counted from the end. */
+function newerThan(rows: readonly { id: string }[], id: string | undefined): number {
+  let count = 0;
+  while (count < rows.length && rows[rows.length - 1 - count]?.id !== id) count += 1;
+  return count === rows.length ? 0 : count;
 }

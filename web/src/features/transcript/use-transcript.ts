@@ -3,30 +3,41 @@ import { api, unwrap } from '@/api/client';
 import { connection } from '@/api/live/connection';
 import type { OutputMessage } from '@/api/live/protocol';
 import { asProblem, type ProblemError } from '@/api/problem';
-import { type Entry, TranscriptModel } from '@/features/transcript/model';
-import { isShown } from '@/features/transcript/tool';
+import { type Row, TranscriptModel } from '@/features/transcript/model';
 
-export interface Transcript {
-  entries: Entry[];
+interface View {
+  rows: readonly Row[];
+  /** Counts what came live: rows stay the same while their entries grow. */
+  change: number;
   /** Where the parts before these are. */
   before: string | null;
   state: 'loading' | 'ready' | 'failed';
   error: ProblemError | undefined;
+  /** Why the parts before these did not come. */
+  beforeError: ProblemError | undefined;
+}
+
+export interface Transcript extends View {
   loadBefore(): void;
   retry(): void;
 }
 
-const PAGE = 100;
+const EMPTY: View = {
+  rows: [],
+  change: 0,
+  before: null,
+  state: 'loading',
+  error: undefined,
+  beforeError: undefined,
+};
+/** As many as fill the screen at once, and as many as come at once later. */
+const FIRST = 100;
+const PAGE = 200;
 
 /** A run's transcript: its end first, what comes live, and what was before on demand. */
 export function useTranscript(run: string): Transcript {
   const model = useRef(new TranscriptModel());
-  const [view, setView] = useState<Pick<Transcript, 'entries' | 'before' | 'state' | 'error'>>({
-    entries: [],
-    before: null,
-    state: 'loading',
-    error: undefined,
-  });
+  const [view, setView] = useState(EMPTY);
   const [attempt, setAttempt] = useState(0);
   const loading = useRef(false);
 
@@ -34,6 +45,8 @@ export function useTranscript(run: string): Transcript {
     void attempt;
     const fresh = new TranscriptModel();
     model.current = fresh;
+    loading.current = false;
+    setView(EMPTY);
     const abort = new AbortController();
     let stop: (() => void) | undefined;
     let frame: number | undefined;
@@ -41,25 +54,15 @@ export function useTranscript(run: string): Transcript {
       // Agents say many things a second: they are drawn once a frame.
       frame ??= requestAnimationFrame(() => {
         frame = undefined;
-        setView((view) => ({ ...view, entries: fresh.entries().filter(isShown) }));
+        setView((view) => ({ ...view, rows: fresh.rows, change: view.change + 1 }));
       });
     };
-    unwrap(
-      api.GET('/api/v1/runs/{id}/transcript', {
-        params: { path: { id: run }, query: { limit: PAGE } },
-        signal: abort.signal,
-      }),
-    ).then(
-      (page) => {
+    page(run, FIRST, null, abort.signal).then(
+      ({ items, next, seq }) => {
         if (abort.signal.aborted) return;
-        fresh.page(page.items);
-        setView({
-          entries: fresh.entries().filter(isShown),
-          before: page.next ?? null,
-          state: 'ready',
-          error: undefined,
-        });
-        stop = connection.subscribe(`output:${run}`, page.seq, (message) => {
+        fresh.page(items);
+        setView({ ...EMPTY, rows: fresh.rows, before: next ?? null, state: 'ready' });
+        stop = connection.subscribe(`output:${run}`, seq, (message) => {
           if (message.kind !== 'output') return;
           fresh.live((message.data as OutputMessage).items);
           show();
@@ -82,25 +85,34 @@ export function useTranscript(run: string): Transcript {
     if (!before || loading.current) return;
     loading.current = true;
     const into = model.current;
-    unwrap(
-      api.GET('/api/v1/runs/{id}/transcript', {
-        params: { path: { id: run }, query: { limit: PAGE, before } },
-      }),
-    )
-      .then((page) => {
-        into.page(page.items);
+    page(run, PAGE, before).then(
+      ({ items, next }) => {
         if (into !== model.current) return;
+        loading.current = false;
+        into.page(items);
         setView((view) => ({
           ...view,
-          entries: into.entries().filter(isShown),
-          before: page.next ?? null,
+          rows: into.rows,
+          before: next ?? null,
+          beforeError: undefined,
         }));
-      })
-      .catch(() => undefined)
-      .finally(() => {
+      },
+      (error: unknown) => {
+        if (into !== model.current) return;
         loading.current = false;
-      });
+        setView((view) => ({ ...view, beforeError: asProblem(error) }));
+      },
+    );
   }, [run, before]);
 
   return { ...view, loadBefore, retry: () => setAttempt((count) => count + 1) };
+}
+
+function page(run: string, limit: number, before: string | null, signal?: AbortSignal) {
+  return unwrap(
+    api.GET('/api/v1/runs/{id}/transcript', {
+      params: { path: { id: run }, query: { limit, ...(before ? { before } : {}) } },
+      ...(signal ? { signal } : {}),
+    }),
+  );
 }
