@@ -29,6 +29,8 @@ memory_mib = 1024
 disk_mib = 512
 deadline_seconds = 90
 max_retries = 0
+[profiles.brief]
+link_timeout_seconds = 4
 [profiles.open]
 unenforced = true
 [profiles.huge]

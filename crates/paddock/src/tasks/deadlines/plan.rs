@@ -8,6 +8,9 @@ use domain::{
 /// The longest that the last snapshot may take.
 const SNAPSHOT: TimeDelta = TimeDelta::minutes(3);
 
+/// The longest that it is waited for where nobody has been heard of for longer than the link's limit.
+const UNHEARD: TimeDelta = TimeDelta::seconds(10);
+
 /// For how long nothing was heard of a run's sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Silence {
@@ -27,7 +30,9 @@ pub(super) fn overdue(
     match &run.stage {
         Stage::Ended(_) | Stage::Queued { .. } => return None,
         Stage::Snapshotting { .. } => {
-            let over = times.snapshotting.is_some_and(|since| since + SNAPSHOT <= now);
+            let unheard = silence.is_some_and(|silence| is_lost(&run, silence));
+            let most = if unheard { UNHEARD } else { SNAPSHOT };
+            let over = times.snapshotting.is_some_and(|since| since + most <= now);
             return over.then_some(Command::AbandonSnapshot);
         }
         Stage::Provisioning
@@ -166,6 +171,19 @@ mod tests {
         assert_eq!(due(events.clone(), 10_000), None);
         let State::Known(run) = read(&recorded(events)).0 else { panic!() };
         assert_eq!(run.stage, Stage::Ended(Outcome::Cancelled));
+    }
+
+    #[test]
+    fn a_last_snapshot_is_not_waited_for_where_nobody_is_heard_of() {
+        let mut events = running();
+        events.push((3500, Event::CancelRequested {}));
+        let after = |seconds, now| {
+            let silence = Silence { generation: Generation::FIRST, seconds };
+            overdue(&recorded(events.clone()), Some(silence), at(now))
+        };
+        assert_eq!(after(1801, 3509), None);
+        assert_eq!(after(1801, 3510), Some(Command::AbandonSnapshot));
+        assert_eq!(after(1800, 3510), None);
     }
 
     #[test]
