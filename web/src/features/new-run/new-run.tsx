@@ -337,6 +337,7 @@ function IssuePicker({ disabled, issues, issue, onChange, error }: IssuePickerPr
         disabled={disabled}
         value={issue ?? ''}
         onChange={({ target }) => onChange(target.value ? Number(target.value) : undefined)}
+        aria-invalid={error !== undefined}
         aria-describedby={error ? `${id}-error` : undefined}
         className={CONTROL}
       >

@@ -11,6 +11,7 @@ import { useShortcuts } from '@/features/shell/shortcuts';
 import { SignIn } from '@/features/shell/sign-in';
 import { ThemeMenu } from '@/features/shell/theme';
 import { useTitle } from '@/features/shell/title';
+import { SystemBadge } from '@/features/system/badge';
 import { IconButton } from '@/ui/button';
 import { Kbd } from '@/ui/kbd';
 import { ErrorState, Skeleton } from '@/ui/state';
@@ -82,6 +83,7 @@ export function Shell() {
             >
               <Icon aria-hidden className="size-4" />
               <span className="max-sm:sr-only">{label}</span>
+              {to === '/system' && <SystemBadge />}
             </Link>
           ))}
         </nav>

@@ -1,33 +1,18 @@
-import { useQuery } from '@tanstack/react-query';
-import { CircleAlert, CircleCheck } from 'lucide-react';
-import { useConnection, useTopic } from '@/api/live/hooks';
-import type { SystemMessage } from '@/api/live/protocol';
-import { queryClient } from '@/api/query';
+import { CircleAlert, CircleCheck, Copy } from 'lucide-react';
+import { useConnection } from '@/api/live/hooks';
 import type { SystemPart } from '@/api/types';
-import { systemQuery } from '@/features/system/query';
+import { NAMES, unwell, useSystem } from '@/features/system/query';
+import { IconButton } from '@/ui/button';
 import { Card } from '@/ui/card';
 import { cx } from '@/ui/cx';
 import { ErrorState, Skeleton } from '@/ui/state';
 import { Elapsed } from '@/ui/time';
-
-const NAMES: Record<string, { label: string; does: string }> = {
-  database: { label: 'Database', does: 'PostgreSQL: the event log, the only truth' },
-  sequencer: { label: 'Sequencer', does: 'gives each event its position' },
-  projections: { label: 'Read models', does: 'what lists and screens show' },
-  relay: { label: 'Relay', does: 'hands events to NATS, for subscribers' },
-  adapter: { label: 'Adapter', does: 'makes the sandboxes of runs' },
-  egress: { label: 'Gateway', does: 'the one way out of a sandbox' },
-  forge: { label: 'Forge', does: 'repositories, issues, pull requests' },
-  model: { label: 'Model', does: 'what the agents think with' },
-};
+import { done } from '@/ui/toast';
 
 /** How each part is, and what to do where one is not well. */
 export function System() {
-  const system = useQuery(systemQuery);
+  const system = useSystem();
   const connection = useConnection();
-  useTopic('system', undefined, ({ data }) => {
-    queryClient.setQueryData(systemQuery.queryKey, (data as SystemMessage).system);
-  });
   if (system.isPending) return <Skeleton rows={6} label="Loading the system" />;
   const gone = connection.state === 'retrying' || connection.state === 'offline';
   if (system.isError && !system.data) {
@@ -41,7 +26,17 @@ export function System() {
     <div className="mx-auto flex max-w-3xl flex-col gap-4 px-4 py-6">
       <header className="flex items-baseline justify-between gap-4">
         <h1 className="text-xl font-semibold">System</h1>
-        <span className="text-soft">Paddock {version}</span>
+        <span className="flex items-center gap-1 text-soft">
+          Paddock {version}
+          <IconButton
+            icon={Copy}
+            label="Copy all of this for a report"
+            onPress={async () => {
+              await navigator.clipboard.writeText(JSON.stringify(system.data, null, 2));
+              done('Copied');
+            }}
+          />
+        </span>
       </header>
       <p
         role="status"
@@ -59,9 +54,10 @@ export function System() {
           ? 'The server does not answer: agents at work go on. Start it again: paddock up'
           : wrong.length === 0
             ? 'Everything works.'
-            : `Not well: ${wrong.map((part) => (NAMES[part.name]?.label ?? part.name).toLowerCase()).join(', ')}.`}
+            : `Not well: ${unwell(parts)}.`}
       </p>
-      <Card className={cx(gone && 'opacity-60')}>
+      {gone && <p className="text-soft">This is how it was before:</p>}
+      <Card>
         <ul>
           {parts.map((part) => (
             <Part key={part.name} part={part} />
@@ -94,7 +90,7 @@ function Part({ part }: { part: SystemPart }) {
         )}
         {!part.ok && part.action && (
           <p className="mt-1 rounded-md bg-attention-soft px-2.5 py-1.5 text-attention">
-            {part.action}
+            <span className="font-medium">What to do:</span> {part.action}
           </p>
         )}
       </div>
