@@ -6,8 +6,9 @@ import { line } from '@/lib/safe';
 import { Button } from '@/ui/button';
 import { cx } from '@/ui/cx';
 
-/** More lines than this are shown on demand. */
+/** More lines than this are shown on demand, and so many more at a time. */
 const MOST = 400;
+const STEP = 1_000;
 /** A longer line is cut. */
 const LONG = 2_000;
 
@@ -30,9 +31,9 @@ export const DiffFileView = memo(function DiffFileView({
   heading?: boolean;
 }) {
   const [open, setOpen] = useState(initial);
-  const [all, setAll] = useState(false);
+  const [most, setMost] = useState(MOST);
   const total = file.hunks.reduce((sum, hunk) => sum + hunk.lines.length, 0);
-  let left = all ? Number.POSITIVE_INFINITY : MOST;
+  let left = most;
   const Fold = open ? ChevronDown : ChevronRight;
   return (
     <section
@@ -54,7 +55,7 @@ export const DiffFileView = memo(function DiffFileView({
               {line(file.path)}
             </span>
             {file.status !== 'changed' && <span className="text-xs text-soft">{file.status}</span>}
-            {file.mode && <span className="text-xs text-soft">mode {file.mode}</span>}
+            {file.mode && <span className="text-xs text-soft">mode {line(file.mode, 10)}</span>}
             <span className="shrink-0 font-mono text-xs tabular-nums">
               <span className="text-good">+{file.added}</span>{' '}
               <span className="text-bad">−{file.removed}</span>
@@ -63,7 +64,11 @@ export const DiffFileView = memo(function DiffFileView({
         </h3>
       )}
       {open && (
-        <div className={cx('overflow-x-auto', heading && 'border-t border-line')}>
+        <section
+          aria-label={`Lines of ${line(file.path) || 'the file'}`}
+          tabIndex={0}
+          className={cx('overflow-x-auto', heading && 'border-t border-line')}
+        >
           {file.binary && <p className="px-3 py-2 text-soft">A binary file: it is not shown.</p>}
           {file.hunks.map((hunk, index) => {
             if (left <= 0) return null;
@@ -73,7 +78,7 @@ export const DiffFileView = memo(function DiffFileView({
               <table
                 // biome-ignore lint/suspicious/noArrayIndexKey: the hunks of one diff never change.
                 key={index}
-                className="w-full border-collapse font-mono text-xs leading-5"
+                className="w-full border-collapse font-mono text-xs leading-5 [content-visibility:auto]"
               >
                 <tbody>
                   <tr className="bg-info-soft text-info">
@@ -100,14 +105,16 @@ export const DiffFileView = memo(function DiffFileView({
               </table>
             );
           })}
-          {!all && total > MOST && (
+          {total > most && (
             <div className="border-t border-line p-2 text-center">
-              <Button small onPress={() => setAll(true)}>
-                Show all {total.toLocaleString('en')} lines
+              <Button small onPress={() => setMost(most + STEP)}>
+                {total - most > STEP
+                  ? `Show ${STEP.toLocaleString('en')} of ${(total - most).toLocaleString('en')} more lines`
+                  : `Show ${(total - most).toLocaleString('en')} more lines`}
               </Button>
             </div>
           )}
-        </div>
+        </section>
       )}
     </section>
   );

@@ -12,8 +12,8 @@ import { line } from '@/lib/safe';
 import { Badge } from '@/ui/badge';
 import { EmptyState, ErrorState, Skeleton } from '@/ui/state';
 
-/** More files than this begin folded. */
-const OPEN = 20;
+/** Behind so many lines, files begin folded. */
+const OPEN = 1_500;
 
 /** The whole diff of the branch against its base, as it grows and after. */
 export function Changes({ run }: { run: Run }) {
@@ -28,6 +28,14 @@ export function Changes({ run }: { run: Run }) {
     void queryClient.invalidateQueries({ queryKey });
   });
   const files = useMemo(() => parseDiff(changes.data?.diff ?? ''), [changes.data?.diff]);
+  const opened = useMemo(() => {
+    let lines = 0;
+    return files.map((file) => {
+      const before = lines;
+      lines += file.hunks.reduce((sum, hunk) => sum + hunk.lines.length, 0);
+      return before < OPEN;
+    });
+  }, [files]);
   if (changes.isPending) return <Skeleton rows={4} label="Loading the changes" />;
   if (changes.isError) {
     return (
@@ -76,8 +84,8 @@ export function Changes({ run }: { run: Run }) {
           ))}
         </ul>
       )}
-      {files.map((file) => (
-        <DiffFileView key={file.path} file={file} open={files.length <= OPEN} />
+      {files.map((file, index) => (
+        <DiffFileView key={file.path} file={file} open={opened[index] ?? false} />
       ))}
     </div>
   );

@@ -1,10 +1,6 @@
 import {
   Bot,
-  ChevronDown,
-  ChevronRight,
   CircleAlert,
-  CircleCheck,
-  CircleDashed,
   CircleX,
   Ellipsis,
   FileText,
@@ -12,23 +8,19 @@ import {
   RotateCw,
   User,
 } from 'lucide-react';
-import { lazy, memo, type ReactNode, Suspense, useState } from 'react';
-import { DiffFileView } from '@/features/diff/diff-view';
-import { parseDiff } from '@/features/diff/parse';
+import { memo, type ReactNode } from 'react';
+import { AllOfIt } from '@/features/transcript/all-of-it';
+import { Fold } from '@/features/transcript/fold';
 import { Markdown } from '@/features/transcript/markdown';
 import type { Entry } from '@/features/transcript/model';
 import { at } from '@/features/transcript/pointer';
-import { TerminalText } from '@/features/transcript/terminal-text';
-import { type ToolCall, toolCall } from '@/features/transcript/tool';
-import { bytes } from '@/lib/format';
+import { ToolPart } from '@/features/transcript/tool-part';
 import { harmless, line } from '@/lib/safe';
-import { duration } from '@/lib/time';
+import { exact } from '@/lib/time';
 import { cx } from '@/ui/cx';
-import { Spinner } from '@/ui/spinner';
 
-const WholePart = lazy(() =>
-  import('@/features/transcript/whole-part').then(({ WholePart }) => ({ default: WholePart })),
-);
+/** What is longer is seen in a window of its own. */
+const MOST = 40_000;
 
 interface PartProps {
   run: string;
@@ -42,26 +34,30 @@ export const Part = memo(function Part({ run, entry }: PartProps) {
   switch (part['type']) {
     case 'text':
       return entry.role === 'user' ? (
-        <Said icon={User} name="You" tone>
-          <p className="break-words whitespace-pre-wrap">{harmless(text)}</p>
-          <Cut run={run} entry={entry} />
+        <Said icon={User} name="You" at={entry.message.created} tone>
+          <p className="break-words whitespace-pre-wrap">{harmless(text.slice(0, MOST))}</p>
+          <AllOfIt run={run} entry={entry} {...(text.length > MOST ? { text } : {})} />
         </Said>
       ) : (
-        <Said icon={Bot} name={entry.message.model ?? 'The agent'}>
+        <Said icon={Bot} name={entry.message.model ?? 'The agent'} at={entry.message.created}>
           <Markdown text={text} />
-          <Cut run={run} entry={entry} />
+          <AllOfIt run={run} entry={entry} />
         </Said>
       );
     case 'reasoning':
       return (
-        <Fold summary={<span className="text-soft italic">Thought: {line(text, 140)}</span>}>
+        <Fold
+          id={entry.id}
+          summary={<span className="text-soft italic">Thought: {line(text, 140)}</span>}
+        >
           <div className="text-soft">
             <Markdown text={text} />
+            <AllOfIt run={run} entry={entry} />
           </div>
         </Fold>
       );
     case 'tool':
-      return <Tool run={run} entry={entry} />;
+      return <ToolPart run={run} entry={entry} />;
     case 'file':
       return (
         <Note icon={FileText}>
@@ -105,11 +101,13 @@ export const Part = memo(function Part({ run, entry }: PartProps) {
 function Said({
   icon: Icon,
   name,
+  at: time,
   tone = false,
   children,
 }: {
   icon: LucideIcon;
   name: string;
+  at: string | null | undefined;
   tone?: boolean;
   children: ReactNode;
 }) {
@@ -117,10 +115,27 @@ function Said({
     <div className={cx('flex gap-2.5 rounded-lg px-3 py-2.5', tone && 'bg-accent-soft/60')}>
       <Icon aria-hidden className="mt-0.5 size-4 shrink-0 text-soft" />
       <div className="min-w-0 flex-1">
-        <p className="mb-0.5 text-xs font-semibold text-soft">{line(name, 80)}</p>
+        <p className="mb-0.5 flex gap-2 text-xs text-soft">
+          <span className="min-w-0 flex-1 truncate font-semibold">{line(name, 80)}</span>
+          {time && <Clock at={Date.parse(time)} />}
+        </p>
         {children}
       </div>
     </div>
+  );
+}
+
+/** The time of day: a transcript is read against others, and does not move. */
+function Clock({ at: time }: { at: number }) {
+  if (Number.isNaN(time)) return null;
+  return (
+    <time dateTime={new Date(time).toISOString()} title={exact(time)} className="tabular-nums">
+      {new Date(time).toLocaleTimeString(undefined, {
+        hour: '2-digit',
+        minute: '2-digit',
+        hour12: false,
+      })}
+    </time>
   );
 }
 
@@ -144,136 +159,6 @@ function Note({
     >
       <Icon aria-hidden className="mt-0.5 size-4 shrink-0" />
       <span className="min-w-0">{children}</span>
-    </p>
-  );
-}
-
-function Fold({
-  summary,
-  children,
-  open: initial = false,
-}: {
-  summary: ReactNode;
-  children: ReactNode;
-  open?: boolean;
-}) {
-  const [open, setOpen] = useState(initial);
-  const Icon = open ? ChevronDown : ChevronRight;
-  return (
-    <div>
-      <button
-        type="button"
-        aria-expanded={open}
-        onClick={() => setOpen(!open)}
-        className="flex w-full cursor-pointer items-center gap-2 rounded-md px-3 py-1.5 text-left text-sm hover:bg-sunken"
-      >
-        <Icon aria-hidden className="size-4 shrink-0 text-faint" />
-        <span className="min-w-0 flex-1 truncate">{summary}</span>
-      </button>
-      {open && <div className="pt-1 pr-3 pb-2 pl-9">{children}</div>}
-    </div>
-  );
-}
-
-const SIGNS: Record<ToolCall['status'], [LucideIcon, string, string]> = {
-  pending: [CircleDashed, 'text-faint', 'not begun'],
-  running: [CircleDashed, 'text-info', 'running'],
-  completed: [CircleCheck, 'text-good', 'done'],
-  error: [CircleX, 'text-bad', 'failed'],
-};
-
-function Tool({ run, entry }: PartProps) {
-  const call = toolCall(entry);
-  const failed = call.status === 'error' || (call.exit !== undefined && call.exit !== 0);
-  const [Icon, look, said] = failed ? SIGNS.error : SIGNS[call.status];
-  return (
-    <Fold
-      summary={
-        <span className="flex items-center gap-2">
-          {call.status === 'running' ? (
-            <Spinner />
-          ) : (
-            <Icon aria-hidden className={cx('size-3.5 shrink-0', look)} />
-          )}
-          <span className="shrink-0 text-xs font-semibold text-soft">{call.name}</span>
-          <span className="min-w-0 flex-1 truncate font-mono text-xs">{call.subject}</span>
-          <span className={cx('shrink-0 text-xs', failed ? 'text-bad' : 'text-faint')}>
-            {call.exit ? `exit ${call.exit}` : said}
-            {call.took !== undefined && ` · ${duration(call.took)}`}
-          </span>
-        </span>
-      }
-    >
-      <div className="flex flex-col gap-2">
-        {call.name === 'bash' && (
-          <pre className="overflow-x-auto font-mono text-xs break-all whitespace-pre-wrap">
-            $ {harmless(String(at(entry.part, '/state/input/command') ?? call.subject))}
-          </pre>
-        )}
-        {call.todos.length > 0 && (
-          <ul className="flex flex-col gap-1 text-sm">
-            {call.todos.map((todo, index) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: to-dos have no other name.
-              <li key={index} className="flex items-center gap-2">
-                {todo.status === 'completed' ? (
-                  <CircleCheck aria-label="done" className="size-3.5 text-good" />
-                ) : (
-                  <CircleDashed
-                    aria-label={line(todo.status, 20)}
-                    className="size-3.5 text-faint"
-                  />
-                )}
-                <span className={cx(todo.status === 'completed' && 'text-soft line-through')}>
-                  {todo.text}
-                </span>
-              </li>
-            ))}
-          </ul>
-        )}
-        {call.diff
-          ? parseDiff(call.diff.slice(0, 200_000)).map((file) => (
-              <DiffFileView key={file.path} file={file} heading={file.path !== ''} />
-            ))
-          : call.output && call.todos.length === 0 && <TerminalText text={call.output} />}
-        {call.error && (
-          <p className="rounded-md bg-bad-soft px-3 py-2 break-words whitespace-pre-wrap text-bad">
-            {harmless(call.error)}
-          </p>
-        )}
-        {!call.output && !call.error && !call.diff && call.status === 'completed' && (
-          <p className="text-xs text-faint">It printed nothing.</p>
-        )}
-        <Cut run={run} entry={entry} />
-      </div>
-    </Fold>
-  );
-}
-
-/** What is too long to be here: how long it is, and the way to all of it. */
-function Cut({ run, entry }: PartProps) {
-  const [open, setOpen] = useState(false);
-  const total = [...entry.cut.values()].reduce((sum, each) => sum + each, 0);
-  if (total === 0) return null;
-  return (
-    <p className="mt-1 text-xs text-soft">
-      Cut here: {bytes(total)} in all.{' '}
-      <button
-        type="button"
-        className="cursor-pointer text-info underline"
-        onClick={() => setOpen(true)}
-      >
-        Show all of it
-      </button>
-      {open && (
-        <Suspense fallback={<Spinner label="Loading" />}>
-          <WholePart
-            run={run}
-            part={entry.id}
-            pointers={[...entry.cut.keys()]}
-            onClose={() => setOpen(false)}
-          />
-        </Suspense>
-      )}
     </p>
   );
 }

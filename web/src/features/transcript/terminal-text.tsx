@@ -1,12 +1,10 @@
-import { memo, useMemo, useState } from 'react';
+import { memo, type ReactNode, useMemo } from 'react';
 import { type Span, spans } from '@/features/transcript/ansi';
-import { Button } from '@/ui/button';
 import { cx } from '@/ui/cx';
 
-/** The most that is drawn at once, in characters, and of one line. */
-const SHOWN = 12_000;
-const LINE = 4_000;
-const STEP = 60_000;
+/** The most that is drawn, in characters: its end, and of one line its beginning. */
+const SHOWN = 16_000;
+const LINE = 2_000;
 
 const PALETTE = [
   'text-soft',
@@ -19,18 +17,28 @@ const PALETTE = [
   'text-text',
 ];
 
-/** What a program printed: colours kept, everything else inert, and its end first where it is long. */
-export const TerminalText = memo(function TerminalText({ text }: { text: string }) {
-  const [most, setMost] = useState(SHOWN);
-  const hidden = Math.max(0, text.length - most);
-  const pieces = useMemo(() => spans(broken(text.slice(-most))), [text, most]);
+/** Whether more of it is here than is drawn. */
+export function isLong(text: string): boolean {
+  return text.length > SHOWN || longestLine(text) > LINE;
+}
+
+/** What a program printed: colours kept, everything else inert, and its end where it is long. */
+export const TerminalText = memo(function TerminalText({
+  text,
+  more,
+}: {
+  text: string;
+  /** The way to what is not drawn. */
+  more?: ReactNode;
+}) {
+  const hidden = beginning(text);
+  const pieces = useMemo(() => spans(broken(text.slice(hidden))), [text, hidden]);
   return (
     <div className="rounded-md bg-sunken">
-      {hidden > 0 && (
-        <div className="border-b border-line px-2 py-1">
-          <Button small look="quiet" onPress={() => setMost(most + STEP)}>
-            {hidden.toLocaleString('en')} characters before this: show more
-          </Button>
+      {(hidden > 0 || more) && (
+        <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-1 text-xs text-soft">
+          {hidden > 0 && <span>{hidden.toLocaleString('en')} characters before this.</span>}
+          {more}
         </div>
       )}
       <pre
@@ -54,7 +62,7 @@ function Piece({ piece }: { piece: Span }) {
       className={cx(
         color !== undefined && PALETTE[color % 8],
         bold && 'font-bold',
-        faint && 'opacity-70',
+        faint && 'text-soft',
         italic && 'italic',
         underline && 'underline',
       )}
@@ -64,6 +72,25 @@ function Piece({ piece }: { piece: Span }) {
   );
 }
 
+/** Where what is drawn begins: with a line, unless that one is long. */
+function beginning(text: string): number {
+  const least = text.length - SHOWN;
+  if (least <= 0) return 0;
+  const line = text.indexOf('\n', least) + 1;
+  return line > 0 && line < least + SHOWN / 2 ? line : least;
+}
+
+function longestLine(text: string): number {
+  let longest = 0;
+  for (let begin = 0; begin <= text.length; ) {
+    const end = text.indexOf('\n', begin);
+    longest = Math.max(longest, (end < 0 ? text.length : end) - begin);
+    if (end < 0) break;
+    begin = end + 1;
+  }
+  return longest;
+}
+
 /** A line without an end would be laid out as one: it is cut for the eye. */
 function broken(text: string): string {
   if (text.length <= LINE) return text;
@@ -71,7 +98,7 @@ function broken(text: string): string {
     .split('\n')
     .map((line) =>
       line.length > LINE
-        ? `${line.slice(0, LINE)} … ${(line.length - LINE).toLocaleString('en')} more characters in this line`
+        ? `${line.slice(0, LINE)}\u001b[m … ${(line.length - LINE).toLocaleString('en')} more characters in this line`
         : line,
     )
     .join('\n');

@@ -14,8 +14,17 @@ export interface ToolCall {
   error: string;
   /** The change that it made, as a unified diff. */
   diff: string | undefined;
-  todos: { text: string; status: string }[];
+  todos: Todo[];
   exit: number | undefined;
+  /** What a shell was told. */
+  command: string;
+  /** What it wrote to a file. */
+  content: string;
+}
+
+export interface Todo {
+  text: string;
+  status: string;
 }
 
 const SUBJECTS = [
@@ -66,6 +75,8 @@ export function toolCall(entry: Entry): ToolCall {
         }))
       : [],
     exit: number('/state/metadata/exit'),
+    command: string('/tool') === 'bash' ? string('/state/input/command') : '',
+    content: string('/tool') === 'write' ? string('/state/input/content') : '',
   };
 }
 

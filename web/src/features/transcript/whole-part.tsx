@@ -55,6 +55,15 @@ export function WholePart({
   );
 }
 
+/** A text that is here already. */
+export function WholeDialog({ text, onClose }: { text: string; onClose(): void }) {
+  return (
+    <Dialog title="All of it" isOpen onClose={onClose} wide>
+      <WholeText text={text} />
+    </Dialog>
+  );
+}
+
 /** A text of any length, in a window over its lines. */
 export function WholeText({ text }: { text: string }) {
   const all = useMemo(() => lines(text, WIDTH), [text]);
