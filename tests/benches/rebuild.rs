@@ -167,7 +167,7 @@ impl Column {
         })
     }
 
-    fn bind<'q>(self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+    fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
         match self {
             Self::Uuid(values) => query.bind(values),
             Self::Number(values) => query.bind(values),
