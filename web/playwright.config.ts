@@ -7,11 +7,11 @@ export default defineConfig({
   outputDir: 'e2e/results',
   workers: 1,
   retries: 0,
-  timeout: 60_000,
+  timeout: 180_000,
   globalTimeout: 15 * 60_000,
   forbidOnly: true,
   reporter: [['list']],
-  expect: { timeout: 15_000 },
+  expect: { timeout: 30_000 },
   use: {
     ...devices['Desktop Chrome'],
     viewport: { width: 1280, height: 800 },
