@@ -32,13 +32,15 @@ test('a repository is looked at while it is typed, and its issue fills the promp
   await page.getByLabel('Issue').selectOption(String(ISSUE));
   await expect(page.getByLabel('What is to be done')).toHaveValue(/Look around$/);
   await expect(page.getByText('GitHub only')).toBeVisible();
+  // Not the first by name, which is another.
+  await expect(page.getByRole('button', { name: /Profile/ })).toContainText('default');
   await tabTo(page, 'Open the pull request as a draft');
   await page.keyboard.press('Space');
   await page.keyboard.press('Control+Enter');
   await expect(page).toHaveURL(/\/runs\//);
   const run = page.url().split('/').at(-1) ?? '';
   const made = await paddock.call('GET', `runs/${run}`);
-  expect(made).toMatchObject({ base: 'main', issue: ISSUE, draft: true });
+  expect(made).toMatchObject({ base: 'main', issue: ISSUE, draft: true, profile: 'default' });
 });
 
 test('what the server refuses is said beside its field, and nothing is lost', async ({ page }) => {

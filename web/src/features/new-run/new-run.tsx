@@ -82,9 +82,8 @@ function RunForm({ session }: { session?: FormSession }) {
   const branches = useBranches(session ? undefined : usable);
   const issues = useIssues(session ? undefined : usable);
   const profiles = useQuery(profilesQuery);
-  const chosenProfile = profiles.data?.items.find(
-    ({ name }) => name === (profile || profiles.data.items[0]?.name),
-  );
+  // What the server takes where none is named.
+  const chosenProfile = profiles.data?.items.find(({ name }) => name === (profile || 'default'));
 
   useEffect(() => {
     if (found?.issue) setIssue(Number(found.issue));
@@ -236,8 +235,12 @@ function RunForm({ session }: { session?: FormSession }) {
             chosenProfile && (
               <>
                 At most {duration(chosenProfile.deadline_seconds * 1_000)},{' '}
-                {chosenProfile.memory_mib} MiB of memory; stays{' '}
-                {duration(chosenProfile.attended_linger_seconds * 1_000)} when it is done.
+                {chosenProfile.memory_mib} MiB of memory;{' '}
+                {chosenProfile.linger_seconds === 0
+                  ? 'ends with its turn'
+                  : `stays ${duration(chosenProfile.linger_seconds * 1_000)} after its turn`}
+                , and stays {duration(chosenProfile.attended_linger_seconds * 1_000)} after a
+                further prompt.
               </>
             )
           }
