@@ -8,8 +8,13 @@ export default defineConfig({
   workers: 1,
   retries: 0,
   timeout: 180_000,
-  globalTimeout: 15 * 60_000,
+  globalTimeout: 25 * 60_000,
   forbidOnly: true,
+  // A project has an installation of its own: the first run is that of an empty one.
+  projects: [
+    { name: 'first run', testMatch: 'first-run.spec.ts' },
+    { name: 'page', testIgnore: 'first-run.spec.ts' },
+  ],
   reporter: [['list']],
   expect: { timeout: 30_000 },
   use: {
