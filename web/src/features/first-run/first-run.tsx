@@ -1,16 +1,20 @@
-import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { Play, Plus, Rocket } from 'lucide-react';
-import { systemQuery } from '@/features/system/query';
+import { Steps } from '@/features/first-run/steps';
+import { NAMES, useSystem } from '@/features/system/query';
 import { Button } from '@/ui/button';
 import { EmptyState } from '@/ui/state';
 
 /** Nothing was ever started here: the way to a first pull request. */
 export function FirstRun() {
-  const system = useQuery(systemQuery);
+  const system = useSystem();
   const navigate = useNavigate();
   const demo = system.data?.demo;
-  const wrong = system.data?.parts.filter((part) => !part.ok) ?? [];
+  const parts = system.data?.parts ?? [];
+  // Outside the demo the model and the forge are steps of their own.
+  const wrong = parts.filter(
+    ({ ok, name }) => !ok && (demo || (name !== 'model' && name !== 'forge')),
+  );
   return (
     <EmptyState
       icon={Rocket}
@@ -46,16 +50,20 @@ export function FirstRun() {
           twenty seconds.
         </p>
       ) : (
-        <p>
-          Point Paddock at a repository and an issue. An agent works on it and delivers a pull
-          request.
-        </p>
+        <>
+          <p>
+            Point Paddock at a repository and an issue. An agent works on it and delivers a pull
+            request.
+          </p>
+          {system.data && <Steps parts={parts} />}
+        </>
       )}
       {wrong.length > 0 && (
         <ul className="mt-4 flex flex-col gap-2 text-left text-sm">
           {wrong.map((part) => (
             <li key={part.name} className="rounded-md bg-attention-soft px-3 py-2 text-attention">
-              <strong className="font-semibold">{part.name}</strong>: {part.detail}
+              <strong className="font-semibold">{NAMES[part.name]?.label ?? part.name}</strong>:{' '}
+              {part.detail}
               {part.action && <span className="block text-text">{part.action}</span>}
             </li>
           ))}
