@@ -81,11 +81,13 @@ export const DiffFileView = memo(function DiffFileView({
                 className="w-full border-collapse font-mono text-xs leading-5 [content-visibility:auto]"
               >
                 <tbody>
-                  <tr className="bg-info-soft text-info">
-                    <td colSpan={3} className="px-3 whitespace-pre">
-                      {line(hunk.heading || '⋯')}
-                    </td>
-                  </tr>
+                  {(index > 0 || hunk.heading || (hunk.lines[0]?.before ?? 1) > 1) && (
+                    <tr className="bg-info-soft text-info">
+                      <td colSpan={3} className="px-3 whitespace-pre">
+                        {line(hunk.heading || '⋯')}
+                      </td>
+                    </tr>
+                  )}
                   {lines.map((each, at) => (
                     // biome-ignore lint/suspicious/noArrayIndexKey: nor do their lines.
                     <tr key={at} className={LOOKS[each.kind]}>

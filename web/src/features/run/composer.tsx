@@ -9,7 +9,7 @@ import { Field } from '@/ui/field';
 
 /** Says more to the agent. */
 export function Composer({ run }: { run: Run }) {
-  const [prompt, setPrompt] = useState('');
+  const [prompt, setPrompt] = useDraft(run.id);
   const send = useMutation({
     mutationFn: () => promptRun(run.id, prompt),
     onSuccess: () => setPrompt(''),
@@ -19,6 +19,7 @@ export function Composer({ run }: { run: Run }) {
   };
   return (
     <form
+      id="composer"
       className="flex items-end gap-2 border-t border-line bg-surface p-3"
       onSubmit={(event) => {
         event.preventDefault();
@@ -52,4 +53,26 @@ export function Composer({ run }: { run: Run }) {
       </Button>
     </form>
   );
+}
+
+/** What is written and not sent yet outlives a reload; it is this tab's alone. */
+function useDraft(run: string): [string, (text: string) => void] {
+  const key = `paddock.draft.${run}`;
+  const [text, setText] = useState(() => {
+    try {
+      return sessionStorage.getItem(key) ?? '';
+    } catch {
+      return '';
+    }
+  });
+  const set = (next: string) => {
+    setText(next);
+    try {
+      if (next === '') sessionStorage.removeItem(key);
+      else sessionStorage.setItem(key, next);
+    } catch {
+      // Not kept; there is nothing better to do.
+    }
+  };
+  return [text, set];
 }

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { Flag, OctagonX, Play, Square, UploadCloud } from 'lucide-react';
-import { lazy, Suspense, useState } from 'react';
+import { Flag, OctagonX, Play, Search, Square, UploadCloud } from 'lucide-react';
+import { lazy, Suspense, useRef, useState } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 import { useTopic } from '@/api/live/hooks';
 import type { RunMessage } from '@/api/live/protocol';
@@ -19,7 +19,7 @@ import { Transcript } from '@/features/transcript/transcript';
 import { count, money } from '@/lib/format';
 import { line } from '@/lib/safe';
 import { Badge } from '@/ui/badge';
-import { Button } from '@/ui/button';
+import { Button, IconButton } from '@/ui/button';
 import { Confirm } from '@/ui/dialog';
 import { ErrorState, Skeleton } from '@/ui/state';
 import { Elapsed, RelativeTime } from '@/ui/time';
@@ -72,16 +72,38 @@ function Screen({ run }: { run: Run }) {
       void queryClient.invalidateQueries({ queryKey: sessionQuery(run.session_id).queryKey });
     }
   });
+  const [finding, setFinding] = useState(false);
+  const asks = useRef<HTMLDivElement>(null);
   const go = (to: string) =>
     void navigate({ search: to === 'transcript' ? {} : { tab: to }, replace: true });
-  useShortcuts(
-    Object.fromEntries(
+  const find = () => {
+    go('transcript');
+    setFinding(true);
+  };
+  useShortcuts({
+    ...Object.fromEntries(
       TABS.map(([name, label], index) => [
         String(index + 1),
         { label, group: 'This run', run: () => go(name) },
       ]),
     ),
-  );
+    '/': { label: 'Find in the transcript', group: 'This run', run: find },
+    ...(run.inputs.length > 0 && {
+      a: {
+        label: 'Answer the agent',
+        group: 'This run',
+        run: () => asks.current?.querySelector<HTMLElement>('button, input, textarea')?.focus(),
+      },
+    }),
+    ...(run.allowed_actions.includes('prompt') && {
+      p: {
+        label: 'Say more to the agent',
+        group: 'This run',
+        run: () =>
+          document.querySelector<HTMLElement>('#composer textarea, #composer input')?.focus(),
+      },
+    }),
+  });
   const title = session.data?.title ?? run.prompt ?? run.branch;
   const ended = run.finished_at != null;
   return (
@@ -137,7 +159,10 @@ function Screen({ run }: { run: Run }) {
         </div>
       </header>
       {run.inputs.length > 0 && (
-        <div className="flex flex-col gap-2 border-b border-line p-3">
+        <div
+          ref={asks}
+          className="flex max-h-[55vh] shrink-0 flex-col gap-2 overflow-auto border-b border-line p-3"
+        >
           {run.inputs.map((input) => (
             <AskCard key={input.id} input={input} />
           ))}
@@ -148,22 +173,22 @@ function Screen({ run }: { run: Run }) {
         onSelectionChange={(key) => go(String(key))}
         className="flex min-h-0 flex-1 flex-col"
       >
-        <TabList
-          aria-label="Of this run"
-          className="flex shrink-0 gap-1 overflow-x-auto border-b border-line bg-surface px-3"
-        >
-          {TABS.map(([name, label]) => (
-            <Tab
-              key={name}
-              id={name}
-              className="-mb-px cursor-pointer border-b-2 border-transparent px-2.5 py-2 text-sm whitespace-nowrap text-soft data-hovered:text-text data-selected:border-accent data-selected:font-medium data-selected:text-text"
-            >
-              {label}
-            </Tab>
-          ))}
-        </TabList>
+        <div className="flex shrink-0 items-center border-b border-line bg-surface px-3">
+          <TabList aria-label="Of this run" className="flex min-w-0 flex-1 gap-1 overflow-x-auto">
+            {TABS.map(([name, label]) => (
+              <Tab
+                key={name}
+                id={name}
+                className="-mb-px cursor-pointer border-b-2 border-transparent px-2.5 py-2 text-sm whitespace-nowrap text-soft data-hovered:text-text data-selected:border-accent data-selected:font-medium data-selected:text-text"
+              >
+                {label}
+              </Tab>
+            ))}
+          </TabList>
+          <IconButton icon={Search} label="Find in the transcript" shortcut="/" onPress={find} />
+        </div>
         <Panel id="transcript" still>
-          <Transcript run={run} />
+          <Transcript run={run} finding={finding} onFound={() => setFinding(false)} />
         </Panel>
         <Panel id="changes">
           <Changes run={run} />

@@ -37,7 +37,11 @@ const SUBJECTS = [
   'query',
   'description',
   'prompt',
+  'questions/0/question',
 ];
+
+/** Where every agent works: it goes without saying. */
+const WORKSPACE = /^\/workspace\/repo\//;
 
 /** A tool call in the words of whoever reads it. */
 export function toolCall(entry: Entry): ToolCall {
@@ -60,7 +64,7 @@ export function toolCall(entry: Entry): ToolCall {
   const todos = at(part, '/state/input/todos');
   return {
     name: line(string('/tool') || 'tool', 40),
-    subject: line(subject || title, 240),
+    subject: line((subject || title).replace(WORKSPACE, ''), 240),
     status:
       status === 'running' || status === 'completed' || status === 'error' ? status : 'pending',
     began,
