@@ -1,8 +1,7 @@
 import { defineConfig } from '@playwright/test';
 import journeys from './playwright.config';
 
+const { projects: _, ...same } = journeys;
+
 // `scripts/screenshots`: pictures for the documents, made of a real installation as the journeys are.
-export default defineConfig(journeys, {
-  testMatch: 'screenshots.ts',
-  use: { viewport: { width: 1280, height: 800 } },
-});
+export default defineConfig({ ...same, testMatch: 'screenshots.ts' });
