@@ -1,17 +1,17 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { Flag, OctagonX, Play, Search, Square, UploadCloud } from 'lucide-react';
+import { Play, Search } from 'lucide-react';
 import { lazy, Suspense, useRef, useState } from 'react';
-import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 import { useTopic } from '@/api/live/hooks';
 import type { RunMessage } from '@/api/live/protocol';
 import { queryClient, runQuery, sessionQuery } from '@/api/query';
 import type { Run } from '@/api/types';
 import { AskCard } from '@/features/asks/ask-card';
 import { Composer } from '@/features/run/composer';
+import { RunActions } from '@/features/run/run-actions';
 import { RunPull } from '@/features/run/run-pull';
+import { Tabs } from '@/features/run/tabs';
 import { eventsQuery } from '@/features/run/timeline-query';
-import { cancelRun, finishRun, interruptRun, publishRun } from '@/features/sessions/actions';
 import { SessionMenu } from '@/features/sessions/session-menu';
 import { StateBadge } from '@/features/sessions/state-badge';
 import { useShortcuts } from '@/features/shell/shortcuts';
@@ -19,11 +19,9 @@ import { Transcript } from '@/features/transcript/transcript';
 import { count, money } from '@/lib/format';
 import { line } from '@/lib/safe';
 import { Badge } from '@/ui/badge';
-import { Button, IconButton } from '@/ui/button';
-import { Confirm } from '@/ui/dialog';
+import { IconButton } from '@/ui/button';
 import { ErrorState, Skeleton } from '@/ui/state';
 import { Elapsed, RelativeTime } from '@/ui/time';
-import { failed } from '@/ui/toast';
 
 const Changes = lazy(() =>
   import('@/features/run/changes').then((all) => ({ default: all.Changes })),
@@ -104,6 +102,7 @@ function Screen({ run }: { run: Run }) {
       },
     }),
   });
+  const selected = TABS.find(([name]) => name === tab)?.[0] ?? 'transcript';
   const title = session.data?.title ?? run.prompt ?? run.branch;
   const ended = run.finished_at != null;
   return (
@@ -125,7 +124,7 @@ function Screen({ run }: { run: Run }) {
               <span className="font-mono text-2xs">{run.base}</span>
             </p>
           </div>
-          <Actions run={run} />
+          <RunActions run={run} />
           {session.data && <SessionMenu session={session.data} />}
         </div>
         <div className="mt-2 flex flex-wrap items-center gap-x-3 gap-y-1.5 text-sm" role="status">
@@ -169,39 +168,26 @@ function Screen({ run }: { run: Run }) {
         </div>
       )}
       <Tabs
-        selectedKey={TABS.some(([name]) => name === tab) ? tab : 'transcript'}
-        onSelectionChange={(key) => go(String(key))}
-        className="flex min-h-0 flex-1 flex-col"
-      >
-        <div className="flex shrink-0 items-center border-b border-line bg-surface px-3">
-          <TabList aria-label="Of this run" className="flex min-w-0 flex-1 gap-1 overflow-x-auto">
-            {TABS.map(([name, label]) => (
-              <Tab
-                key={name}
-                id={name}
-                className="-mb-px cursor-pointer border-b-2 border-transparent px-2.5 py-2 text-sm whitespace-nowrap text-soft data-hovered:text-text data-selected:border-accent data-selected:font-medium data-selected:text-text"
-              >
-                {label}
-              </Tab>
-            ))}
-          </TabList>
+        label="Of this run"
+        tabs={TABS}
+        selected={selected}
+        onSelect={go}
+        aside={
           <IconButton icon={Search} label="Find in the transcript" shortcut="/" onPress={find} />
-        </div>
-        <Panel id="transcript" still>
+        }
+      >
+        {selected === 'transcript' ? (
           <Transcript run={run} finding={finding} onFound={() => setFinding(false)} />
-        </Panel>
-        <Panel id="changes">
-          <Changes run={run} />
-        </Panel>
-        <Panel id="timeline">
-          <Timeline run={run} />
-        </Panel>
-        <Panel id="egress">
-          <Egress run={run} />
-        </Panel>
-        <Panel id="artifacts">
-          <Artifacts run={run} />
-        </Panel>
+        ) : (
+          <div key={selected} tabIndex={0} className="h-full overflow-auto -outline-offset-2">
+            <Suspense fallback={<Skeleton rows={4} />}>
+              {selected === 'changes' && <Changes run={run} />}
+              {selected === 'timeline' && <Timeline run={run} />}
+              {selected === 'egress' && <Egress run={run} />}
+              {selected === 'artifacts' && <Artifacts run={run} />}
+            </Suspense>
+          </div>
+        )}
       </Tabs>
       {run.allowed_actions.includes('prompt') && <Composer run={run} />}
       {ended && session.data?.allowed_actions.includes('start') && (
@@ -219,97 +205,6 @@ function Screen({ run }: { run: Run }) {
           </span>
         </div>
       )}
-    </div>
-  );
-}
-
-function Panel({
-  id,
-  still,
-  children,
-}: {
-  id: string;
-  still?: boolean;
-  children: React.ReactNode;
-}) {
-  return (
-    <TabPanel id={id} className={still ? 'min-h-0 flex-1' : 'min-h-0 flex-1 overflow-auto'}>
-      <Suspense fallback={<Skeleton rows={4} />}>{children}</Suspense>
-    </TabPanel>
-  );
-}
-
-/** Only what the server allows now. */
-function Actions({ run }: { run: Run }) {
-  const [busy, setBusy] = useState<string>();
-  const [asking, setAsking] = useState(false);
-  const may = (action: Run['allowed_actions'][number]) => run.allowed_actions.includes(action);
-  const act = async (name: string, work: () => Promise<void>) => {
-    setBusy(name);
-    try {
-      await work();
-    } catch (error) {
-      failed(error);
-    } finally {
-      setBusy(undefined);
-    }
-  };
-  const button = { small: true, isDisabled: busy !== undefined };
-  return (
-    <div className="flex flex-wrap gap-1.5">
-      {may('interrupt') && (
-        <Button
-          {...button}
-          icon={Square}
-          busy={busy === 'interrupt'}
-          onPress={() => act('interrupt', () => interruptRun(run.id))}
-        >
-          Interrupt
-        </Button>
-      )}
-      {may('finish') && (
-        <Button
-          {...button}
-          icon={Flag}
-          busy={busy === 'finish'}
-          onPress={() => act('finish', () => finishRun(run.id))}
-        >
-          Finish
-        </Button>
-      )}
-      {may('publish') && (
-        <Button
-          {...button}
-          look="primary"
-          icon={UploadCloud}
-          busy={busy === 'publish'}
-          onPress={() => act('publish', () => publishRun(run.id))}
-        >
-          Publish again
-        </Button>
-      )}
-      {may('cancel') && (
-        <Button
-          {...button}
-          look="danger"
-          icon={OctagonX}
-          busy={busy === 'cancel'}
-          onPress={() => setAsking(true)}
-        >
-          Cancel
-        </Button>
-      )}
-      <Confirm
-        title="Cancel this run?"
-        isOpen={asking}
-        onClose={() => setAsking(false)}
-        action="Cancel the run"
-        danger
-        onConfirm={() => act('cancel', () => cancelRun(run.id))}
-      >
-        The agent stops and nothing is published. Its work is saved: another run can go on from
-        there.
-      </Confirm>
     </div>
   );
 }

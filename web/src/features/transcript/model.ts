@@ -29,6 +29,8 @@ export interface Row {
   /** How many bytes of each growing string are known, by pointer. */
   readonly known: Map<string, number>;
   shown: boolean;
+  /** How high it is thought to be, until it is measured. */
+  height?: number;
 }
 
 /** The most characters of one string that are kept: what is longer keeps its end. */

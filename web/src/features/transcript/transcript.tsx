@@ -3,6 +3,7 @@ import { ArrowDown, LinkIcon, MessagesSquare } from 'lucide-react';
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Run } from '@/api/types';
 import { useShortcuts } from '@/features/shell/shortcuts';
+import { estimate } from '@/features/transcript/estimate';
 import { Find } from '@/features/transcript/find-in';
 import { Folds, FoldsProvider } from '@/features/transcript/folds';
 import { Part } from '@/features/transcript/part';
@@ -40,7 +41,7 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
   const list = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => 44,
+    estimateSize: useCallback((index: number) => estimate(rows[index]), [rows]),
     getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
     overscan: 8,
     // Older parts come in above: what is being read stays where it is.
@@ -164,7 +165,7 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
                     data-index={index}
                     data-part
                     className={cx(
-                      'group absolute left-0 w-full',
+                      'group absolute left-0 w-full [contain:layout_style]',
                       compact ? 'px-1 py-0.5' : 'px-3 py-1',
                       linked.id === row.id && 'rounded-lg ring-2 ring-focus ring-inset',
                     )}
