@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::front::Front;
 
+/// For the next event.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 pub(crate) struct Events {
     body: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     rest: Vec<u8>,
@@ -33,8 +36,10 @@ impl Events {
         Self { body: answer.bytes_stream().boxed(), rest: vec![], seen: vec![] }
     }
 
-    /// The next event, by its name; none once the stream has ended.
+    /// The next event, by its name; none once the stream has ended. Keep-alives are no events: a stream that says
+    /// nothing else fails the test.
     pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some(end) = self.rest.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = self.rest.drain(..end + 2).collect();
@@ -44,8 +49,8 @@ impl Events {
                 let kind = field("event: ").unwrap_or("message").to_owned();
                 return Some((kind, serde_json::from_str(data).unwrap()));
             }
-            let more = tokio::time::timeout(Duration::from_secs(15), self.body.next()).await;
-            match more.expect("something within fifteen seconds") {
+            let more = tokio::time::timeout_at(until, self.body.next()).await;
+            match more.unwrap_or_else(|_| panic!("an event within {PATIENCE:?}")) {
                 Some(Ok(bytes)) => self.rest.extend_from_slice(&bytes),
                 Some(Err(_)) | None => return None,
             }

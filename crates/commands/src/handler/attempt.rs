@@ -1,13 +1,16 @@
 //! The one place where a command is tried, and tried again when somebody else was faster.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use domain::{event::Event, stream::StreamId};
 use sqlx::PgConnection;
 
 use crate::{
     Accepted, Caused, CommandError, Commands,
-    handler::work::Work,
+    handler::{
+        recent::{Recent, Remembered},
+        work::{Plan, Work},
+    },
     store::{
         Append, AppendError,
         append::{KeyRow, Unit},
@@ -39,7 +42,7 @@ impl Commands {
     async fn attempts(&self, work: &Work, caused: &Caused) -> Result<Accepted, CommandError> {
         let mut connection = self.pool.acquire().await?;
         for attempt in 1..=ATTEMPTS {
-            match self.once(&mut connection, work, caused).await {
+            match self.once(&mut connection, work, caused, Some(&self.recent)).await {
                 Err(CommandError::Contended) => self.back_off(attempt).await,
                 Ok(accepted) => {
                     self.doorbell.ring();
@@ -64,7 +67,8 @@ impl Commands {
         {
             return Ok(first);
         }
-        self.once(connection, work, caused).await
+        // The caller's transaction may not commit: what it appends is not to be remembered.
+        self.once(connection, work, caused, None).await
     }
 
     /// One attempt. The idempotency key is looked up only where the answer depends on it: in the usual
@@ -74,22 +78,28 @@ impl Commands {
         connection: &mut PgConnection,
         work: &Work,
         caused: &Caused,
+        recent: Option<&Recent>,
     ) -> Result<Accepted, CommandError> {
-        let plan = work.plan(connection).await?;
-        let actual = plan.appends.get(plan.if_match).map(|append| append.after.get());
-        let matched = match (caused.if_match, actual) {
-            (Some(expected), Some(actual)) if expected != actual => {
-                Err(CommandError::IfMatch { actual })
-            }
-            _ => Ok(()),
+        let remembered = recent
+            .filter(|_| caused.texts.is_empty())
+            .and_then(|recent| work.recall(recent))
+            .and_then(|remembered| work.plan_on(remembered))
+            .filter(|plan| {
+                plan.decided.is_ok() && plan.is_one_event() && matched(plan, caused).is_ok()
+            });
+        let mut plan = match remembered {
+            Some(plan) => plan,
+            None => work.plan(connection).await?,
         };
-        if let Err(error) = matched.and(plan.decided) {
+        if let Err(error) = matched(&plan, caused).and(mem::replace(&mut plan.decided, Ok(()))) {
             // The first request with this key may be what made it so.
             return match &caused.idempotency {
                 Some(key) => first_answer(connection, caused.actor, key).await?.ok_or(error),
                 None => Err(error),
             };
         }
+        let after = if plan.is_one_event() { plan.after() } else { None };
+        let remembered = plan.remembered;
         let unit = Unit::new(&self.context, caused.actor, plan.appends, &caused.texts);
         let accepted = Accepted {
             stream: work.stream(),
@@ -106,8 +116,20 @@ impl Commands {
         if unit.is_empty() && key.is_none() {
             return Ok(accepted);
         }
-        match unit.insert(&mut *connection, key.as_ref()).await {
-            Ok(()) => Ok(accepted),
+        let inserted = match remembered {
+            Some(before) => {
+                unit.insert_after_remembered(&mut *connection, key.as_ref(), before).await
+            }
+            None => unit.insert(&mut *connection, key.as_ref()).await,
+        };
+        match inserted {
+            Ok(()) => {
+                if let (Some(recent), Some(known), Some(event)) = (recent, after, unit.last()) {
+                    let version = accepted.version;
+                    recent.keep(accepted.stream, Remembered { known, version, event });
+                }
+                Ok(accepted)
+            }
             Err(AppendError::VersionTaken) => Err(CommandError::Contended),
             Err(AppendError::Store(error)) => Err(error.into()),
             Err(AppendError::KeyTaken) => match &caused.idempotency {
@@ -151,5 +173,16 @@ impl Commands {
         let most = 500 << attempt.min(7);
         let wait = u64::from(random[0]) * most / 255;
         tokio::time::sleep(Duration::from_micros(wait)).await;
+    }
+}
+
+/// Whether the caller's `If-Match` is about the version that the plan follows.
+fn matched(plan: &Plan, caused: &Caused) -> Result<(), CommandError> {
+    let actual = plan.appends.get(plan.if_match).map(|append| append.after.get());
+    match (caused.if_match, actual) {
+        (Some(expected), Some(actual)) if expected != actual => {
+            Err(CommandError::IfMatch { actual })
+        }
+        _ => Ok(()),
     }
 }

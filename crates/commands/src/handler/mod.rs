@@ -1,8 +1,11 @@
 //! Handling commands: load → fold → decide → append.
 
 mod attempt;
+mod recent;
 mod refused;
 mod work;
+
+use std::sync::Arc;
 
 use domain::{
     event::{Actor, Event, Recorded},
@@ -14,7 +17,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::{
     Accepted, Caused, CommandError, Context, Doorbell, Idempotency, StoreError,
-    handler::work::Work,
+    handler::{recent::Recent, work::Work},
     store::{self, Append, AppendError, append::Unit, key::first_answer, load},
 };
 
@@ -24,13 +27,14 @@ pub struct Commands {
     pool: PgPool,
     context: Context,
     doorbell: Doorbell,
+    recent: Arc<Recent>,
 }
 
 impl Commands {
     /// Handles commands on the event log in `pool`.
     #[must_use]
     pub fn new(pool: PgPool, context: Context) -> Self {
-        Self { pool, context, doorbell: Doorbell::new() }
+        Self { pool, context, doorbell: Doorbell::new(), recent: Arc::default() }
     }
 
     /// The clock and the randomness in use.

@@ -2,7 +2,7 @@
 
 use domain::{
     event::Event,
-    ids::{Generation, RunId, SessionId},
+    ids::{EventId, Generation, RunId, SessionId},
     run, session,
     stream::StreamId,
 };
@@ -11,10 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     CommandError,
-    store::{
-        Append,
-        load::{Loaded, load_on},
-    },
+    handler::recent::{Known, Recent, Remembered},
+    store::{Append, LoadedVersion, load::load_on},
 };
 
 /// One command, with the streams it is about.
@@ -47,6 +45,10 @@ pub(super) struct Plan {
     /// Which of them a caller's `If-Match` is about.
     pub(super) if_match: usize,
     pub(super) decided: Result<(), CommandError>,
+    /// The event that it follows, where it was decided on a state that was remembered, not loaded.
+    pub(super) remembered: Option<EventId>,
+    /// The state that it was decided on, where the command is about one stream.
+    pub(super) known: Option<Known>,
 }
 
 impl Work {
@@ -91,31 +93,63 @@ impl Work {
         }
     }
 
+    /// What is remembered of the stream of a command that is about one only.
+    pub(super) fn recall(&self, recent: &Recent) -> Option<Remembered> {
+        match self {
+            Self::Session { .. } | Self::Run { .. } => recent.take(self.stream()),
+            Self::StartRun { .. } | Self::StoreSnapshot { .. } => None,
+        }
+    }
+
+    /// Decides on a state that is remembered; nothing where that says too little.
+    pub(super) fn plan_on(&self, remembered: Remembered) -> Option<Plan> {
+        let Remembered { known, version, event } = remembered;
+        let after = LoadedVersion::remembered(self.stream(), version);
+        let plan = match (self, &known) {
+            (Self::Session { command, .. }, Known::Session(state)) => {
+                Plan::of(after, session::decide(state, command.clone()))
+            }
+            (Self::Run { command, .. }, Known::Run(state)) => {
+                let decided = run::decide(state, command.clone());
+                // The end of a run is about its session too.
+                if decided.as_deref().ok().and_then(outcome).is_some() {
+                    return None;
+                }
+                Plan::of(after, decided)
+            }
+            _ => return None,
+        };
+        Some(Plan { remembered: Some(event), known: Some(known), ..plan })
+    }
+
     /// Loads, folds and decides.
     pub(super) async fn plan(&self, connection: &mut PgConnection) -> Result<Plan, CommandError> {
         match self {
             Self::Session { id, command } => {
                 let loaded = load_on(&mut *connection, (*id).into()).await?;
-                let decided = session::decide(&fold_session(&loaded.events), command.clone());
-                Ok(Plan::of(loaded, decided))
+                let state = fold_session(&loaded.events);
+                let decided = session::decide(&state, command.clone());
+                let known = Some(Known::Session(state));
+                Ok(Plan { known, ..Plan::of(loaded.version, decided) })
             }
             Self::Run { id, command } => {
                 let loaded = load_on(&mut *connection, (*id).into()).await?;
                 let state = fold_run(&loaded.events);
                 let decided = run::decide(&state, command.clone());
                 let ended = decided.as_deref().ok().and_then(outcome);
-                let mut plan = Plan::of(loaded, decided);
-                if let (Some(outcome), run::State::Known(run)) = (ended, state) {
+                let mut plan = Plan::of(loaded.version, decided);
+                if let (Some(outcome), run::State::Known(run)) = (ended, &state) {
                     let session = run.requested.session;
                     let command = session::Command::EndRun { run: *id, outcome };
                     plan.appends.push(also(connection, session, vec![command]).await?);
                 }
+                plan.known = Some(Known::Run(state));
                 Ok(plan)
             }
             Self::StartRun { session, run, request } => {
                 let loaded = load_on(&mut *connection, (*run).into()).await?;
                 let decided = run::decide(&fold_run(&loaded.events), request.clone());
-                let mut plan = Plan::of(loaded, decided);
+                let mut plan = Plan::of(loaded.version, decided);
                 plan.if_match = 1;
                 let start = session::Command::StartRun { run: *run };
                 let started = also_or(connection, *session, vec![start]).await?;
@@ -132,7 +166,7 @@ impl Work {
                 };
                 let decided = run::decide(&state, report);
                 let ended = decided.as_deref().ok().and_then(outcome);
-                let mut plan = Plan::of(loaded, decided);
+                let mut plan = Plan::of(loaded.version, decided);
                 if let (Ok(()), run::State::Known(known)) = (&plan.decided, state) {
                     let mut commands = vec![session::Command::StoreBundle {
                         run: *run,
@@ -152,7 +186,7 @@ impl Work {
 }
 
 impl Plan {
-    fn of<E, R>(loaded: Loaded, decided: Result<Vec<E>, R>) -> Self
+    fn of<E, R>(after: LoadedVersion, decided: Result<Vec<E>, R>) -> Self
     where
         Event: From<E>,
         CommandError: From<R>,
@@ -161,7 +195,24 @@ impl Plan {
             Ok(events) => (events.into_iter().map(Event::from).collect(), Ok(())),
             Err(rejection) => (vec![], Err(rejection.into())),
         };
-        Self { appends: vec![Append { after: loaded.version, events }], if_match: 0, decided }
+        Self {
+            appends: vec![Append { after, events }],
+            if_match: 0,
+            decided,
+            remembered: None,
+            known: None,
+        }
+    }
+
+    /// Whether it is one event of one stream: what a remembered state is good for, and what it can follow.
+    pub(super) fn is_one_event(&self) -> bool {
+        matches!(self.appends.as_slice(), [append] if append.events.len() == 1)
+    }
+
+    /// The stream's state once that one event is appended.
+    pub(super) fn after(&mut self) -> Option<Known> {
+        let event = self.appends.first()?.events.first()?;
+        Some(self.known.take()?.after(event))
     }
 
     fn add(&mut self, (append, decided): (Append, Result<(), session::Rejection>)) {

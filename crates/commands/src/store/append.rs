@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     codec,
     event::{Actor, Event},
-    ids::{CorrelationId, StreamVersion},
+    ids::{CorrelationId, EventId, StreamVersion},
     text::SealedText,
 };
 use sqlx::{PgExecutor, PgPool};
@@ -116,6 +116,11 @@ impl<'a> Unit<'a> {
     /// The version of the stream of the append at `index`, afterwards.
     pub(crate) fn head(&self, index: usize) -> StreamVersion {
         self.heads[index]
+    }
+
+    /// The newest of its events.
+    pub(crate) fn last(&self) -> Option<EventId> {
+        self.ids.last().copied().map(EventId)
     }
 
     /// Whether there is nothing to append.
@@ -261,6 +266,49 @@ impl<'a> Unit<'a> {
         .execute(executor)
         .await
         .map(drop)
+    }
+
+    /// Inserts the one event after one that is remembered, not loaded, if that is there and the newest.
+    /// Otherwise nothing is inserted, and the version counts as taken.
+    pub(crate) async fn insert_after_remembered(
+        &self,
+        executor: impl PgExecutor<'_>,
+        key: Option<&KeyRow<'_>>,
+        remembered: EventId,
+    ) -> Result<(), AppendError> {
+        // `unique (stream, version)` finds a version that is too low, `before` one that is too high, and one
+        // of another history: that of before the database was restored.
+        let done = sqlx::query!(
+            "with before as (
+               select from paddock.event
+               where id = $15 and stream = $2 and version = $3::bigint - 1
+             ), key as (
+               insert into paddock.idempotency (actor, key, fingerprint, stream, version, target, time)
+               select $7, $10, $11, $12, $13, $14, $8 from before where $10::text is not null
+             )
+             insert into paddock.event
+               (id, stream, version, name, schema, body, actor, time, correlation)
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9 from before",
+            self.ids[0],
+            self.streams[0],
+            self.versions[0],
+            self.names[0],
+            self.schemas[0],
+            self.bodies[0],
+            self.actor,
+            self.time,
+            self.correlation,
+            key.map(|key| key.idempotency.key.as_str()),
+            key.map(|key| &key.idempotency.fingerprint[..]),
+            key.map(|key| key.stream.as_str()),
+            key.map(|key| signed(key.version.0)),
+            key.map(|key| key.target),
+            remembered.0,
+        )
+        .execute(executor)
+        .await
+        .map_err(|error| self.conflict(error))?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(AppendError::VersionTaken) }
     }
 
     /// Tells a conflict from a failure, by SQLSTATE and the constraint's name.

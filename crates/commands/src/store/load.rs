@@ -34,6 +34,14 @@ impl LoadedVersion {
     }
 }
 
+impl LoadedVersion {
+    /// A version that an append of this process gave out. What is appended after it has to prove that it is
+    /// still there.
+    pub(crate) const fn remembered(stream: StreamId, version: StreamVersion) -> Self {
+        Self { stream, version }
+    }
+}
+
 /// One stream, as it was committed.
 #[derive(Debug)]
 pub struct Loaded {

@@ -8,6 +8,7 @@ mod log;
 mod nats;
 mod postgres;
 mod readers;
+mod recent;
 mod refusals;
 mod relay;
 mod rights;
