@@ -4,7 +4,7 @@ import { type Chunk, chunks } from '@/features/transcript/chunks';
 import { harmless, webAddress } from '@/lib/safe';
 
 /** What is longer is not laid out: its whole can be seen elsewhere. */
-const MOST = 100_000;
+export const MOST = 40_000;
 
 /**
  * An agent's Markdown. It is hostile: HTML is shown as text, images are named and not fetched, links lead to web
@@ -56,7 +56,7 @@ function block(token: Token): ReactNode {
       );
     }
     case 'paragraph':
-      return <p>{inline((token as Tokens.Paragraph).tokens)}</p>;
+      return <p className="whitespace-pre-line">{inline((token as Tokens.Paragraph).tokens)}</p>;
     case 'code':
       return (
         <pre

@@ -11,16 +11,13 @@ import {
 import { memo, type ReactNode } from 'react';
 import { AllOfIt } from '@/features/transcript/all-of-it';
 import { Fold } from '@/features/transcript/fold';
-import { Markdown } from '@/features/transcript/markdown';
+import { Markdown, MOST } from '@/features/transcript/markdown';
 import type { Entry } from '@/features/transcript/model';
 import { at } from '@/features/transcript/pointer';
 import { ToolPart } from '@/features/transcript/tool-part';
 import { harmless, line } from '@/lib/safe';
 import { exact } from '@/lib/time';
 import { cx } from '@/ui/cx';
-
-/** What is longer is seen in a window of its own. */
-const MOST = 40_000;
 
 interface PartProps {
   run: string;
@@ -41,7 +38,7 @@ export const Part = memo(function Part({ run, entry }: PartProps) {
       ) : (
         <Said icon={Bot} name={entry.message.model ?? 'The agent'} at={entry.message.created}>
           <Markdown text={text} />
-          <AllOfIt run={run} entry={entry} />
+          <AllOfIt run={run} entry={entry} {...(text.length > MOST ? { text } : {})} />
         </Said>
       );
     case 'reasoning':
