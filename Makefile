@@ -23,7 +23,7 @@ build: setup
 	$(CARGO) build --workspace --bins
 
 demo: build
-	PADDOCK_OPENCODE="$$(scripts/setup)" target/debug/paddock up --demo $(ARGS)
+	PADDOCK_OPENCODE="$$(scripts/setup)" $${CARGO_TARGET_DIR:-target}/debug/paddock up --demo $(ARGS)
 
 web: setup
 	scripts/web dev

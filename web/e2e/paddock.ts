@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createWriteStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -226,7 +226,8 @@ export class Paddock {
 }
 
 function program(): string {
-  const path = process.env['PADDOCK_BIN'] ?? join(ROOT, 'target/debug/paddock');
+  const target = resolve(ROOT, process.env['CARGO_TARGET_DIR'] ?? 'target');
+  const path = join(target, 'debug/paddock');
   if (!existsSync(path)) throw new Error(`${path} is not built: make build`);
   return path;
 }
