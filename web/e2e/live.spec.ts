@@ -49,12 +49,18 @@ test('cut from the network in the middle of a run, the page says so and catches 
   try {
     const page = await context.newPage();
     const seen = complaints(page);
-    const { run } = await paddock.run('Slowly, with a cut', 'slow');
+    // Seen from before the agent begins: however slow the machine, the cut is in the middle.
+    const { run } = await paddock.run('Wait', 'empty-diff', { linger_seconds: 600 });
+    await paddock.reached(run, 'idle');
     await page.goto(`/runs/${run}`);
-    await expect(transcript(page)).toContainText(PHRASE, { timeout: 30_000 });
     await expect(page.getByRole('button', { name: 'Connected' })).toBeVisible();
+    const prompt = '[scenario: slow] Slowly, with a cut';
+    await paddock.call('POST', `runs/${run}/prompts`, { prompt });
+    await expect(transcript(page)).toContainText(PHRASE, { timeout: 30_000 });
     wire.cut();
     await expect(page.getByRole('status').getByText('Not live')).toBeVisible();
+    await paddock.reached(run, 'idle');
+    await paddock.call('POST', `runs/${run}/finish`, {});
     await paddock.reached(run, 'succeeded');
     await expect(transcript(page)).not.toContainText('Done, slowly.');
     wire.mend();

@@ -39,14 +39,16 @@ test('what a hostile agent puts out is shown, and does nothing', async ({
   const call = log.getByRole('button', { name: /^bash/ });
   await call.press('Enter');
   await expect(call).toHaveAttribute('aria-expanded', 'true');
-  await expect(log.getByText('red', { exact: true })).toBeVisible();
-  await expect(log).toContainText('⟨U+202E⟩txt.exe');
-  await expect(log).toContainText('18,000 more characters in this line');
-  await expect(log).not.toContainText('owned\u0007');
-  expect(await log.innerText()).not.toContain('\u001b');
+  await expect(log).toContainText('characters before this');
+  await expect(log).toContainText('more characters in this line');
   await log.getByRole('button', { name: /Show all of it/ }).press('Enter');
   const whole = page.getByRole('dialog', { name: 'All of it' });
   await expect(whole).toContainText('lines of at most 160 characters');
+  await expect(whole).toContainText('red');
+  await expect(whole).toContainText('⟨U+202E⟩txt.exe');
+  for (const shown of [log, whole]) {
+    expect(await shown.innerText()).not.toMatch(/[\u0007\u001b\u202e]/);
+  }
   await accessible(page);
   await page.keyboard.press('Escape');
   await expect(whole).toBeHidden();
@@ -74,11 +76,14 @@ test('the end is followed until somebody scrolls away, and nothing moves then', 
 
   await log.focus();
   await page.keyboard.press('Home');
+  await expect.poll(() => log.evaluate((e) => e.scrollTop)).toBe(0);
   const said = log.getByText('Slowly, to be followed');
-  const before = await said.boundingBox();
+  const place = async () =>
+    ((await said.boundingBox())?.y ?? 0) - ((await log.boundingBox())?.y ?? 0);
+  const before = await place();
   await expect(page.getByRole('button', { name: /\d new parts?/ })).toBeVisible(ended);
   await succeeded(page);
-  expect((await said.boundingBox())?.y).toBe(before?.y);
+  expect(await place()).toBe(before);
 
   await page.getByRole('button', { name: /new parts?/ }).press('Enter');
   await expect(log.getByText('Done, slowly.')).toBeInViewport();

@@ -107,10 +107,10 @@ export async function tabTo(page: Page, name: string | RegExp, most = 60): Promi
     if ((await focused.count()) > 0) {
       const called = await focused.evaluate((element) => {
         const labels = 'labels' in element ? [...((element as HTMLInputElement).labels ?? [])] : [];
-        return (
-          element.getAttribute('aria-label') ??
-          (labels[0]?.textContent || element.textContent || '')
-        ).trim();
+        // A panel holds the words of all that is in it.
+        const panel = '[role=tabpanel], [role=log], :not(a, button, summary, [role])';
+        const own = element.matches(panel) ? '' : element.textContent;
+        return (element.getAttribute('aria-label') ?? (labels[0]?.textContent || own || '')).trim();
       });
       if (typeof name === 'string' ? called.includes(name) : name.test(called)) return;
     }
