@@ -16,6 +16,7 @@ mod handler;
 mod identity;
 pub mod log;
 pub mod migrate;
+pub mod output;
 pub mod progress;
 pub mod relay;
 pub mod rights;

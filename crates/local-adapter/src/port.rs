@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use commands::{Caused, CommandError, Commands};
+use commands::{Accepted, Caused, CommandError, Commands};
 use domain::{
     event::{Actor, Part},
     ids::{Generation, RunId},
@@ -97,16 +97,23 @@ impl Port for Serving {
                     detail: Some(reference),
                 }
             }
-            Report::Removed => Command::ReportWorkloadRemoved { generation, output_digest: None },
+            Report::Removed => {
+                let removed = self.commands.workload_removed(run, generation, caused).await;
+                return settled(removed);
+            }
         };
-        match self.commands.run(run, command, caused).await {
-            // What the run refuses comes late: what it wants now is in the next list.
-            Ok(_) | Err(CommandError::Run(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        settled(self.commands.run(run, command, caused).await)
     }
 
     async fn woken(&self) {
         self.bell.lock().await.rung().await;
+    }
+}
+
+/// What the run refuses comes late: what it wants now is in the next list.
+fn settled(reported: Result<Accepted, CommandError>) -> anyhow::Result<()> {
+    match reported {
+        Ok(_) | Err(CommandError::Run(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -124,6 +124,9 @@ impl<'a> Connection<'a> {
             return Err(refused("there is no such run", false));
         };
         match known.generation {
+            Some(current) if current == generation && known.workload_removed => {
+                return Err(refused("the run's output is closed", false));
+            }
             Some(current) if current == generation => {}
             Some(current) if current > generation => return Err(SUPERSEDED),
             Some(_) | None => return Err(refused("the run is not admitted yet", true)),

@@ -13,6 +13,6 @@ mod wake;
 pub(crate) use cut::{Assembled, Cut};
 pub(crate) use doing::doing;
 pub(crate) use page::{Before, Page, Whole};
-pub use read::{Stored, digest_of};
+pub use read::Stored;
 pub use store::Outputs;
 pub use wake::Subscription;

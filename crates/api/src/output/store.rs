@@ -1,14 +1,13 @@
+use commands::output::{pack, unpack};
 use domain::ids::RunId;
-use futures::TryStreamExt as _;
 use link::{Fold, Item, Message};
-use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::broadcast;
 
 use super::{
     Subscription,
     index::{index_in_tx, part_of},
-    read::{Stored, pack, unpack, update},
+    read::Stored,
     wake::Bells,
 };
 
@@ -82,20 +81,6 @@ impl Outputs {
                 fold.push(&stored.item());
             }
         }
-    }
-
-    /// SHA-256 of all that is stored of the run: what [`super::digest_of`] makes of its items.
-    pub async fn digest(&self, run: RunId) -> Result<String, sqlx::Error> {
-        let mut rows = sqlx::query!(
-            "select seq, zstd, item from runtime.run_output where run = $1 order by seq",
-            run.0,
-        )
-        .fetch(&self.pool);
-        let mut hash = Sha256::new();
-        while let Some(row) = rows.try_next().await? {
-            update(&mut hash, &stored(row.seq, row.zstd, row.item)?.json);
-        }
-        Ok(hex::encode(hash.finalize()))
     }
 
     /// Removes all output of a run: its session was deleted.

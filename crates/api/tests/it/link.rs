@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use api::output::digest_of;
+use commands::{Caused, output::digest_of};
 use domain::{
-    ids::{BundleDigest, Generation, InputId, RunId},
+    event::{Actor, Part},
+    ids::{BundleDigest, Generation, InputId, RunId, StreamVersion},
     run::{self, Answer, Event, Failure, InputKind, SnapshotCause, Stage},
     session,
 };
@@ -51,11 +52,43 @@ async fn a_frame_sent_again_after_a_reconnect_is_acknowledged_and_stored_once() 
     sidecar.acked(last).await;
 
     assert_eq!(lines(&world, workload.run).await, expected(1..=5));
-    let stored = world.outputs.read(workload.run, 0, 10).await.unwrap();
-    let digest = world.outputs.digest(workload.run).await.unwrap();
-    assert_eq!(digest, digest_of(stored.iter().map(|stored| &stored.json[..])));
     assert_eq!(world.outputs.read(workload.run, 3, 1).await.unwrap()[0].seq, 4);
     assert_eq!(world.outputs.newest(workload.run).await.unwrap(), 5);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_event_that_closes_a_run_carries_the_digest_of_its_output_and_nothing_is_stored_after()
+{
+    let world = World::new().await;
+    let (workload, mut sidecar) = world.running().await;
+    let last = sidecar.frame(items(1..=3)).await;
+    sidecar.acked(last).await;
+    world.run(workload.run, run::Command::Cancel).await;
+    world.run(workload.run, run::Command::AbandonSnapshot).await;
+    let adapter = Caused::by(Actor::System(Part::Adapter));
+    let generation = workload.generation;
+    world.commands.workload_removed(workload.run, generation, adapter).await.unwrap();
+
+    let stored = world.outputs.read(workload.run, 0, 10).await.unwrap();
+    let sealed = digest_of(stored.iter().map(|stored| &stored.json[..]));
+    let events = world.commands.run_events(workload.run, StreamVersion::NONE).await.unwrap();
+    assert_eq!(
+        events.last().map(|last| &last.event),
+        Some(&domain::event::Event::Run(Event::WorkloadRemoved {
+            generation,
+            output_digest: Some(sealed),
+        }))
+    );
+
+    // What is still on its way is too late, and so is another connection.
+    sidecar.frame(items(4..=4)).await;
+    assert_eq!(sidecar.refused().await, ("another connection took the link".to_owned(), true));
+    let mut again = world.dial(&workload).await;
+    let hello = Up::Hello { generation, done: StreamVersion(0) };
+    again.send(&hello).await;
+    assert_eq!(again.refused().await, ("the run's output is closed".to_owned(), false));
+    assert_eq!(lines(&world, workload.run).await, expected(1..=3));
     world.end().await;
 }
 
