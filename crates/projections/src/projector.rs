@@ -133,11 +133,13 @@ async fn load(
     {
         let row: RunRow = serde_json::from_str(&body)?;
         touched.sessions.insert(row.requested.session.0);
+        delta.stored.insert(row.id.0);
         delta.runs.insert(row.id, row);
     }
     let sql = "select body::text from {session} where id = any($1)";
     for body in bodies(connection, set, sql, touched.sessions).await? {
         let row: SessionRow = serde_json::from_str(&body)?;
+        delta.stored.insert(row.id.0);
         delta.sessions.insert(row.id, row);
     }
     if !touched.expired.is_empty() || !touched.deleted.is_empty() {
@@ -227,14 +229,16 @@ impl Touched {
     }
 }
 
-/// One statement a table.
+/// One statement a table; where rows may be there already two, since looking for them costs those that are new.
 async fn store(connection: &mut PgConnection, set: Set, delta: &Delta) -> Result<(), ViewError> {
-    if !delta.sessions.is_empty() {
-        store_sessions(connection, set, delta).await?;
-    }
-    if !delta.runs.is_empty() {
-        store_runs(connection, set, delta).await?;
-    }
+    let (known, new): (Vec<_>, Vec<_>) =
+        delta.sessions.values().partition(|row| delta.stored.contains(&row.id.0));
+    store_sessions(&mut *connection, set, &new, "").await?;
+    store_sessions(&mut *connection, set, &known, SESSION_AGAIN).await?;
+    let (known, new): (Vec<_>, Vec<_>) =
+        delta.runs.values().partition(|row| delta.stored.contains(&row.id.0));
+    store_runs(&mut *connection, set, &new, "").await?;
+    store_runs(&mut *connection, set, &known, RUN_AGAIN).await?;
     if !delta.timeline.is_empty() {
         store_timeline(connection, set, delta).await?;
     }
@@ -298,24 +302,30 @@ async fn store_bundles(
     Ok(())
 }
 
+/// What becomes of a session's row that is there already.
+const SESSION_AGAIN: &str = "on conflict (id) do update
+         set standing = excluded.standing, work = excluded.work, title = excluded.title,
+             about = excluded.about, pull = excluded.pull, changed = excluded.changed,
+             version = excluded.version, body = excluded.body";
+
 async fn store_sessions(
     connection: &mut PgConnection,
     set: Set,
-    delta: &Delta,
+    rows: &[&SessionRow],
+    again: &str,
 ) -> Result<(), ViewError> {
-    let rows: Vec<&SessionRow> = delta.sessions.values().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     let bodies = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-    sqlx::query(set.sql(
-        "insert into {session} (id, owner, standing, work, repo, title, about, pull, changed, version, body)
+    sqlx::query(set.sql(&format!(
+        "insert into {{session}} (id, owner, standing, work, repo, title, about, pull, changed, version, body)
          select i, o, s, w, r, t, a, p, c, v, b::json
          from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[],
                      $8::boolean[], $9::bigint[], $10::bigint[], $11::text[])
               t(i, o, s, w, r, t, a, p, c, v, b)
-         on conflict (id) do update
-         set standing = excluded.standing, work = excluded.work, title = excluded.title,
-             about = excluded.about, pull = excluded.pull, changed = excluded.changed,
-             version = excluded.version, body = excluded.body",
-    ))
+         {again}",
+    )))
     .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.owner.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.standing()).collect::<Vec<_>>())
@@ -332,24 +342,30 @@ async fn store_sessions(
     Ok(())
 }
 
+/// What becomes of a run's row that is there already.
+const RUN_AGAIN: &str = "on conflict (id) do update
+         set queued = excluded.queued, active = excluded.active, workload = excluded.workload,
+             publishing = excluded.publishing, due = excluded.due, version = excluded.version,
+             body = excluded.body";
+
 async fn store_runs(
     connection: &mut PgConnection,
     set: Set,
-    delta: &Delta,
+    rows: &[&RunRow],
+    again: &str,
 ) -> Result<(), ViewError> {
-    let rows: Vec<&RunRow> = delta.runs.values().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     let bodies = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-    sqlx::query(set.sql(
-        "insert into {run} (id, session, owner, queued, active, workload, publishing, due, version, body)
+    sqlx::query(set.sql(&format!(
+        "insert into {{run}} (id, session, owner, queued, active, workload, publishing, due, version, body)
          select i, s, o, q, a, w, p, d, v, b::json
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::text[],
                      $7::timestamptz[], $8::timestamptz[], $9::bigint[], $10::text[])
               t(i, s, o, q, a, w, p, d, v, b)
-         on conflict (id) do update
-         set queued = excluded.queued, active = excluded.active, workload = excluded.workload,
-             publishing = excluded.publishing, due = excluded.due, version = excluded.version,
-             body = excluded.body",
-    ))
+         {again}",
+    )))
     .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.requested.session.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.requested.owner.0).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use domain::{
     event::Event,
@@ -6,6 +6,7 @@ use domain::{
     run::Usage,
     stream::StreamId,
 };
+use uuid::Uuid;
 
 use super::{BundleRow, RunRow, SessionRow, TimelineRow, session::BundleChange};
 use crate::log_reader::Logged;
@@ -13,6 +14,8 @@ use crate::log_reader::Logged;
 /// What a batch of the log does to the read models: the rows that it touches, as they are after it.
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
+    /// The sessions and runs whose rows were there before it.
+    pub(crate) stored: BTreeSet<Uuid>,
     pub(crate) sessions: BTreeMap<SessionId, SessionRow>,
     pub(crate) runs: BTreeMap<RunId, RunRow>,
     pub(crate) timeline: Vec<(RunId, TimelineRow)>,
