@@ -245,11 +245,7 @@ fn check_log(paddock: &Installation) -> anyhow::Result<()> {
 
 /// No process and no directory of the run is left once its removal is on the record.
 async fn nothing_is_left(paddock: &Installation, run: &str) -> anyhow::Result<()> {
-    let until = Instant::now() + PATIENCE;
-    while !paddock.events(run).await?.iter().any(|event| event == "run.workload.removed") {
-        ensure!(Instant::now() < until, "never removed:\n{}", paddock.logs());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    paddock.removed(run).await?;
     let dir = paddock.data().join("runs").join(run);
     ensure!(!dir.exists(), "{} is left", dir.display());
     for entry in std::fs::read_dir("/proc")?.flatten() {

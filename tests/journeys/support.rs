@@ -278,6 +278,12 @@ impl Installation {
 
     /// The stored output of a run.
     pub(crate) async fn output(&self, run: &str) -> anyhow::Result<Vec<link::Item>> {
+        let lines = self.raw_output(run).await?;
+        lines.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// The stored output of a run, each item as it is stored.
+    pub(crate) async fn raw_output(&self, run: &str) -> anyhow::Result<Vec<String>> {
         let text = self
             .http
             .get(format!("{}/api/v1/runs/{run}/output?follow=false", self.url))
@@ -287,11 +293,23 @@ impl Installation {
             .error_for_status()?
             .text()
             .await?;
-        text.lines()
-            .filter_map(|line| line.strip_prefix("data: "))
-            .filter(|data| data.contains("\"item\""))
-            .map(|data| Ok(serde_json::from_str(data)?))
-            .collect()
+        let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        Ok(lines.filter(|data| data.contains("\"item\"")).map(str::to_owned).collect())
+    }
+
+    /// Waits until what was made for a run is gone; what its last event says.
+    pub(crate) async fn removed(&self, run: &str) -> anyhow::Result<String> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let page = self.get(&format!("runs/{run}/events?limit=200")).await?;
+            let items = page["items"].as_array().context("no items")?;
+            if let Some(removed) = items.iter().find(|item| item["type"] == "run.workload.removed")
+            {
+                return Ok(removed["summary"].as_str().unwrap_or_default().to_owned());
+            }
+            ensure!(Instant::now() < until, "never removed:\n{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// The names of a run's events, in order.

@@ -111,11 +111,11 @@ impl Workload<'_> {
             inside.iter().filter(|word| self.uids.is_some() || !word.starts_with("--nproc"));
         line.extend(counted.map(Into::into));
         let command = harness_line(
-            &self.config.harness_bin,
+            &self.outside(&self.config.harness_bin, "paddock-harness").await?,
             &self.place.harness_socket(),
             &self.gateway_dir().join("gateway.sock"),
             [&self.place.join("workspace"), &self.place.join("home")],
-            &self.opencode_outside().await?,
+            &self.outside(&self.config.opencode_bin, "opencode").await?,
         );
         line.extend(command.into_iter().map(Into::into));
         let launch = Launch {
@@ -131,14 +131,13 @@ impl Workload<'_> {
         self.wait_for_harness().await
     }
 
-    /// The agent's program where the run's own uid can start it: no mount brings it there.
-    async fn opencode_outside(&self) -> anyhow::Result<PathBuf> {
-        let program = self.config.opencode_bin.clone();
-        let Ok(real) = program.canonicalize() else { return Ok(program) };
+    /// A program where the run's own uid can start it: no mount brings it there.
+    async fn outside(&self, program: &Path, name: &str) -> anyhow::Result<PathBuf> {
+        let Ok(real) = program.canonicalize() else { return Ok(program.to_owned()) };
         if self.uids.is_none() || closed_to_others(&real).is_none() {
-            return Ok(program);
+            return Ok(program.to_owned());
         }
-        let own = self.place.join("opencode");
+        let own = self.place.join(name);
         let _ = fs::remove_file(&own);
         if fs::hard_link(&real, &own).is_err() {
             // By a process of its own: one that is started here meanwhile would hold the copy open for

@@ -62,11 +62,14 @@ pub(super) fn summary(event: &Event) -> String {
         Event::SnapshotStored { digest, .. } => format!("bundle {:.12}", digest.0),
         Event::Lost { reason, .. } => reason.clone(),
         Event::Succeeded { changes: true } => "with changes".to_owned(),
+        Event::WorkloadRemoved { output_digest: Some(digest), .. } => {
+            format!("all output stored, SHA-256 {digest}")
+        }
         Event::Interrupted {}
         | Event::CancelRequested {}
         | Event::PublishRequested {}
         | Event::Cancelled {}
-        | Event::WorkloadRemoved { .. } => String::new(),
+        | Event::WorkloadRemoved { output_digest: None, .. } => String::new(),
     }
 }
 
