@@ -8,6 +8,7 @@ mod database;
 mod history;
 mod latency;
 mod machine;
+mod page;
 mod rebuild;
 mod report;
 #[expect(dead_code, reason = "the journeys use the rest of it")]
@@ -59,6 +60,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("machine") {
             machine::runs_and_memory(&scale, &mut report).await?;
+        }
+        if wanted("page") {
+            page::in_a_browser(&scale, &mut report).await?;
         }
         report.write()
     })

@@ -1,6 +1,7 @@
 //! What people do while a run works: answer, prompt, interrupt, finish.
 
 use anyhow::{Context as _, ensure};
+use link::Item;
 use serde_json::{Value, json};
 
 use crate::support::Installation;
@@ -65,6 +66,32 @@ async fn an_idle_run_takes_a_further_prompt_and_finishes_when_told() -> anyhow::
     paddock.post(&format!("runs/{run}/finish"), Value::Null).await?;
     let ended = paddock.wait_success(&run).await?;
     ensure!(ended["pull_request"]["url"].is_string(), "{ended:#}");
+    paddock.down().await
+}
+
+#[tokio::test]
+async fn what_the_agent_says_is_stored_while_it_says_it_each_byte_once() -> anyhow::Result<()> {
+    let mut paddock = Installation::start().await?;
+    let session = paddock.session("Word by word").await?;
+    let run = paddock.run(&session, "slow").await?;
+    paddock.wait_success(&run).await?;
+    let mut said: Vec<(u64, String)> = vec![];
+    for item in paddock.output(&run).await? {
+        if let Item::Text { field, offset, text, .. } = item
+            && field == "/text"
+            && (offset > 0 || text.starts_with("I am thinking"))
+        {
+            said.push((offset, text));
+        }
+    }
+    ensure!(said.len() > 5, "told in {} pieces only: {said:?}", said.len());
+    let mut bytes = 0;
+    for (offset, text) in &said {
+        ensure!(*offset == bytes, "a piece at {offset}, not at {bytes}: {said:?}");
+        bytes += text.len() as u64;
+    }
+    let whole: String = said.into_iter().map(|(_, text)| text).collect();
+    ensure!(whole.matches("one word after the other").count() == 12, "{whole}");
     paddock.down().await
 }
 

@@ -57,6 +57,20 @@ impl Sent {
         items
     }
 
+    /// The items by which a part's text, of which something was sent, becomes `text`; none where it is not that
+    /// text's beginning that was sent.
+    pub(crate) fn grow(&mut self, part: &str, field: &str, text: &str) -> Vec<Item> {
+        let mut items = Vec::new();
+        if let Some(known) = self.parts.get_mut(part).and_then(|part| part.texts.get_mut(field))
+            && known.bytes < text.len()
+            && known.begins(text)
+        {
+            pieces(part, field, text, known.bytes, &mut items);
+            *known = SentText::of(text);
+        }
+        items
+    }
+
     /// Takes note of items that were sent before this process began.
     pub(crate) fn replay(&mut self, items: &[Item]) {
         for item in items {
@@ -279,6 +293,24 @@ mod tests {
         }
         assert_eq!(bytes, text.len());
         assert!(sent.advance(&listed(&text, None, "t")).is_empty());
+    }
+
+    #[test]
+    fn a_text_grows_between_two_looks_and_only_where_its_beginning_was_sent() {
+        let (mut sent, mut fold) = (Sent::default(), Fold::default());
+        let mut all = sent.advance(&listed("", None, "t"));
+        all.extend(sent.grow("prt_1", "/text", "One"));
+        all.extend(sent.grow("prt_1", "/text", "One two"));
+        assert!(sent.grow("prt_1", "/text", "One").is_empty());
+        assert!(sent.grow("prt_1", "/text", "Another text").is_empty());
+        assert!(sent.grow("prt_9", "/text", "Of nothing known").is_empty());
+        let items = sent.advance(&listed("One two.", None, "t"));
+        assert!(matches!(&items[..], [Item::Text { offset: 7, text, .. }] if text == "."));
+        all.extend(items);
+        for item in &all {
+            fold.push(item);
+        }
+        assert_eq!(folded(&fold), listed("One two.", None, "t"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod connection;
 mod error;
 mod fence;
 mod follow;
+mod growing;
 mod harness_client;
 mod job;
 mod journal;

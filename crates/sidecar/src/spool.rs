@@ -13,7 +13,11 @@ use std::{
 use link::{Answered, Body, Fact, Item, MAX_OUTPUT_BYTES};
 use serde::{Deserialize, Serialize};
 
-use crate::{follow::Sent, opencode::Listed};
+use crate::{
+    follow::Sent,
+    growing::{self, Growing},
+    opencode::Listed,
+};
 
 /// The most unacknowledged bytes. When it is full nothing more is followed, and nothing is lost: what the
 /// agent said is in its own list, and is followed again when there is room.
@@ -71,13 +75,25 @@ impl Spool {
 
     /// Adds what is new in the agent's message list.
     pub(crate) fn follow(&mut self, messages: &[Listed]) -> std::io::Result<()> {
+        self.output(|sent| sent.advance(messages))
+    }
+
+    /// Adds what is new of texts that are not in the list yet.
+    pub(crate) fn grow(&mut self, growing: &Growing) -> std::io::Result<()> {
+        self.output(|sent| {
+            let texts = growing.texts();
+            texts.flat_map(|(part, text)| sent.grow(part, growing::FIELD, text)).collect()
+        })
+    }
+
+    fn output(&mut self, new: impl FnOnce(&mut Sent) -> Vec<Item>) -> std::io::Result<()> {
         if self.pending_bytes > MAX_PENDING {
             return Ok(());
         }
         let mut sent = self.sent.clone();
         let mut batch = Vec::new();
         let mut size = 0;
-        for item in sent.advance(messages) {
+        for item in new(&mut sent) {
             let bytes = serde_json::to_vec(&item)?.len();
             if size + bytes > MAX_OUTPUT_BYTES && !batch.is_empty() {
                 self.add(Body::Output { items: std::mem::take(&mut batch) })?;

@@ -5,17 +5,25 @@ mod instructions;
 mod look;
 mod start;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use domain::ids::{Generation, RunId};
 use link::{Answered, Ask, Fact, Job, MAX_FRAME_BYTES};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
     SidecarError,
     connection::{Dial, Incoming, Link, Shared, keep},
+    growing::Growing,
     harness_client::Harness,
     journal::Journal,
     opencode::Client,
@@ -63,6 +71,8 @@ struct Work {
     journal: Journal,
     link: Link,
     job: Box<Job>,
+    /// What the agent says and does not list yet.
+    growing: Arc<Mutex<Growing>>,
     /// Since when the turn looks cut short.
     cut_since: Option<Instant>,
     /// When the last snapshot was taken, and whether anything happened since.
@@ -70,6 +80,17 @@ struct Work {
     changed: bool,
     /// The agent's side is given up: only the link is kept.
     given_up: bool,
+}
+
+/// Rings when the agent's events say that something happened.
+#[derive(Default)]
+struct Woken {
+    piece: Notify,
+    other: Notify,
+}
+
+fn lock(growing: &Mutex<Growing>) -> MutexGuard<'_, Growing> {
+    growing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How the sidecar's life goes on.
@@ -105,6 +126,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), SidecarE
         journal,
         link,
         job,
+        growing: Arc::default(),
         cut_since: None,
         last_snapshot: Instant::now(),
         changed: false,
@@ -167,9 +189,13 @@ impl Work {
                     }
                     None => return Ok(()),
                 },
-                () = wake.notified() => {
+                () = wake.other.notified() => {
                     sleep(CALM).await;
                     self.look().await?;
+                }
+                () = wake.piece.notified() => {
+                    sleep(CALM).await;
+                    self.pass_on()?;
                 }
                 _ = ticks.tick() => {
                     self.watch_link().await?;

@@ -12,7 +12,9 @@ const COLUMNS: &[(&str, &str)] = &[
     ("ID", "/id"),
     ("REPOSITORY", "/repo"),
     ("BRANCH", "/branch"),
-    ("STATE", "/active_run/state"),
+    ("GROUP", "/group"),
+    ("STATE", "/state"),
+    ("PULL REQUEST", "/pull_request/url"),
     ("TITLE", "/title"),
 ];
 

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::{Next, Work};
-use crate::{SidecarError, publish::publish};
+use super::{Next, Work, lock};
+use crate::{SidecarError, growing::Growing, publish::publish};
 
 /// What the agent is told when its turn was cut short by the loss of its workload.
 const CONTINUE: &str = "Your work was interrupted because its machine was lost. The workspace is as it was at the \
@@ -104,6 +104,8 @@ impl Work {
             self.agent.abort(&session).await?;
             sleep(Duration::from_millis(100)).await;
         }
+        // What was not listed by now will not be.
+        *lock(&self.growing) = Growing::default();
         let messages = self.agent.messages(&session).await?;
         self.shared.with(|spool| spool.follow(&messages))?;
         self.journal.note(|notes| notes.turn_reported = true)?;

@@ -10,10 +10,10 @@ use link::Fact;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Work, start::usage_of};
+use super::{Work, lock, start::usage_of};
 use crate::{
     SidecarError,
-    opencode::SessionStatus,
+    opencode::{Listed, SessionStatus},
     turn::{Turn, turn},
 };
 
@@ -37,6 +37,20 @@ impl Work {
         }
     }
 
+    /// Passes on what is new in the agent's list, with what it says and does not list yet.
+    pub(super) fn follow(&self, mut messages: Vec<Listed>) -> Result<(), SidecarError> {
+        lock(&self.growing).overlay(&mut messages);
+        Ok(self.shared.with(|spool| spool.follow(&messages))?)
+    }
+
+    /// Passes on what the agent said since, where that is all that happened.
+    pub(super) fn pass_on(&self) -> Result<(), SidecarError> {
+        if self.given_up || self.journal.notes.final_snapshot {
+            return Ok(());
+        }
+        Ok(self.shared.with(|spool| spool.grow(&lock(&self.growing)))?)
+    }
+
     async fn look_at(&mut self, session: &str) -> Result<(), SidecarError> {
         let (permissions, questions) =
             tokio::try_join!(self.agent.permissions(), self.agent.questions())?;
@@ -46,7 +60,7 @@ impl Work {
         let questions = of_working_sessions(questions, &status);
         // After the status: an end that it tells of is in the list.
         let messages = self.agent.messages(session).await?;
-        self.shared.with(|spool| spool.follow(&messages))?;
+        self.follow(messages.clone())?;
         self.asked(&permissions, &questions)?;
         let Some((prompt, standing_in)) = self.journal.notes.prompt.clone() else { return Ok(()) };
         if self.journal.notes.turn_reported {

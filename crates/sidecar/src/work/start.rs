@@ -6,13 +6,15 @@ use domain::run::{Failure, Usage, Verdict};
 use futures::StreamExt as _;
 use harness::wire::{Agent, CloneRequest, RestoreQuery, StartRequest, StepErrorKind};
 use link::Fact;
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
-use super::{HARNESS_SILENCE, Work};
-use crate::{SidecarError, fence, job::agent_config, opencode::Session};
+use super::{HARNESS_SILENCE, Woken, Work, lock};
+use crate::{
+    SidecarError, fence,
+    growing::{Growing, Heard},
+    job::agent_config,
+    opencode::Session,
+};
 
 /// How long the sandbox has to begin.
 const HARNESS_START: Duration = Duration::from_mins(1);
@@ -143,16 +145,22 @@ impl Work {
     }
 
     /// Wakes whenever the agent says that something happened; kept up for as long as the sidecar lives.
-    pub(super) fn listen(&self) -> Arc<Notify> {
-        let wake = Arc::new(Notify::new());
+    pub(super) fn listen(&self) -> Arc<Woken> {
+        let wake = Arc::new(Woken::default());
         let (agent, woken) = (self.agent.clone(), Arc::clone(&wake));
+        let growing = Arc::clone(&self.growing);
         tokio::spawn(async move {
             loop {
                 if let Ok(events) = agent.events().await {
+                    // What was said in between was not heard.
+                    *lock(&growing) = Growing::default();
                     let mut events = std::pin::pin!(events);
                     while let Some(event) = events.next().await {
-                        if event["type"] != "server.heartbeat" {
-                            woken.notify_one();
+                        let heard = lock(&growing).hear(&event);
+                        match heard {
+                            Heard::Piece => woken.piece.notify_one(),
+                            Heard::Other => woken.other.notify_one(),
+                            Heard::Nothing => {}
                         }
                     }
                 }

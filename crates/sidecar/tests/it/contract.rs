@@ -43,6 +43,27 @@ const SENT: &[(&str, &str, &[&str])] = &[
     ("post", "/question/{requestID}/reply", &["answers"]),
 ];
 
+/// The fields of events that the client reads. Of all others only that they happened counts.
+const EVENTS: &[(&str, &[&str])] = &[
+    ("message.part.delta", &["partID", "field", "delta"]),
+    ("message.part.updated", &["part"]),
+    ("session.idle", &[]),
+];
+
+/// The properties of an event, wherever in the description it is.
+fn event_of<'a>(doc: &'a Value, event: &str) -> Option<&'a Value> {
+    match doc {
+        Value::Object(object)
+            if object.get("properties").is_some_and(|p| p["type"]["enum"][0] == event) =>
+        {
+            Some(&object["properties"]["properties"])
+        }
+        Value::Object(object) => object.values().find_map(|value| event_of(value, event)),
+        Value::Array(values) => values.iter().find_map(|value| event_of(value, event)),
+        _ => None,
+    }
+}
+
 #[tokio::test]
 async fn every_call_and_field_in_use_is_in_the_servers_own_description() -> anyhow::Result<()> {
     let server = Server::start("http://127.0.0.1:9/v1").await?;
@@ -66,6 +87,13 @@ async fn every_call_and_field_in_use_is_in_the_servers_own_description() -> anyh
         let there = statuses.iter().any(|status| status["properties"]["type"]["enum"][0] == name);
         ensure!(there, "no status {name}");
     }
+    for (event, fields) in EVENTS {
+        let heard = event_of(&doc, event).with_context(|| format!("no event {event}"))?;
+        for field in *fields {
+            ensure!(heard["properties"][field].is_object(), "{event} has no {field}");
+        }
+    }
+    ensure!(event_of(&doc, "no.such.event").is_none(), "the search finds every event");
     ensure!(!has_field(&doc, "Session", "no.such.field"), "the search finds everything");
     Ok(())
 }
