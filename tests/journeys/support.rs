@@ -27,7 +27,7 @@ permission = { '*' = 'allow', external_directory = 'ask' }
 [profiles.small]
 memory_mib = 1024
 disk_mib = 512
-deadline_seconds = 90
+deadline_seconds = 60
 max_retries = 0
 [profiles.brief]
 link_timeout_seconds = 4
@@ -246,7 +246,18 @@ impl Installation {
         what: &str,
         reached: impl Fn(&Value) -> bool,
     ) -> anyhow::Result<Value> {
-        let until = Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE, run, what, reached).await
+    }
+
+    /// The same with a patience of the caller's.
+    pub(crate) async fn wait_within(
+        &self,
+        patience: Duration,
+        run: &str,
+        what: &str,
+        reached: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let until = Instant::now() + patience;
         loop {
             let now = self.get(&format!("runs/{run}")).await?;
             if reached(&now) {

@@ -1,5 +1,7 @@
 //! Several runs on one machine.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use serde_json::json;
 
@@ -57,8 +59,9 @@ async fn beside_a_bomb(scenario: &str) -> anyhow::Result<()> {
     let session = paddock.session("Bystander").await?;
     let bystander = paddock.run(&session, "leftovers").await?;
     paddock.wait_success(&bystander).await?;
-    // However it ends, it ends: by itself, or within its deadline.
-    paddock.wait_end(&bomb).await?;
+    // However it ends, it ends: by itself, or at its deadline and the three minutes that a last snapshot has.
+    let patience = Duration::from_mins(5);
+    paddock.wait_within(patience, &bomb, "ended", |run| !run["finished_at"].is_null()).await?;
     paddock.down().await
 }
 

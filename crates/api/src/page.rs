@@ -25,12 +25,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'";
 
-const HEADERS: [(HeaderName, &str); 5] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
+/// What every answer says.
+const HEADERS: [(HeaderName, &str); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// What documents and workers say, to which alone it applies: some thirty scripts and styles go without.
+const DOCUMENT_HEADERS: [(HeaderName, &str); 3] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// Whatever no other route answers: the page's files, and the page itself wherever a link into it may lead.
@@ -45,23 +50,24 @@ async fn serve(request: Request) -> Response {
         return Problem::not_found("route").into_response();
     }
     if let Some(file) = Files::get(path).filter(|_| path != "index.html") {
-        return answer(&file, path.starts_with("assets/"), request.headers());
+        return answer(&file, path, request.headers());
     }
     // A file that is not there is no place in the page: an old page asks for assets that are gone.
     if path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
         return Problem::not_found("file").into_response();
     }
     match Files::get("index.html") {
-        Some(index) => answer(&index, false, request.headers()),
-        None => (StatusCode::OK, with_headers(HeaderMap::new()), MISSING).into_response(),
+        Some(index) => answer(&index, "index.html", request.headers()),
+        None => (StatusCode::OK, headers_of("index.html"), MISSING).into_response(),
     }
 }
 
 /// Assets have their content's hash in their names, and never change; everything else is asked for again.
-fn answer(file: &EmbeddedFile, is_asset: bool, asked: &HeaderMap) -> Response {
+fn answer(file: &EmbeddedFile, path: &str, asked: &HeaderMap) -> Response {
+    let is_asset = path.starts_with("assets/");
     let tag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     let cache = if is_asset { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mut headers = with_headers(HeaderMap::new());
+    let mut headers = headers_of(path);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     if let (Ok(kind), Ok(etag)) =
         (HeaderValue::from_str(file.metadata.mimetype()), HeaderValue::from_str(&tag))
@@ -75,11 +81,11 @@ fn answer(file: &EmbeddedFile, is_asset: bool, asked: &HeaderMap) -> Response {
     (headers, file.data.clone().into_owned()).into_response()
 }
 
-fn with_headers(mut headers: HeaderMap) -> HeaderMap {
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers
+fn headers_of(path: &str) -> HeaderMap {
+    let is_plain = path.starts_with("assets/") && !path.starts_with("assets/worker");
+    let of_documents = DOCUMENT_HEADERS.into_iter().filter(|_| !is_plain);
+    let all = HEADERS.into_iter().chain(of_documents);
+    all.map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
 }
 
 #[cfg(test)]
@@ -92,6 +98,20 @@ mod tests {
     async fn get(path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).unwrap();
         router::<()>().oneshot(request).await.unwrap()
+    }
+
+    #[test]
+    fn documents_and_workers_have_the_policy_and_nothing_is_guessed_at() {
+        for (path, has_policy) in [
+            ("index.html", true),
+            ("favicon.svg", true),
+            ("assets/worker-Ab12.js", true),
+            ("assets/index-Ab12.js", false),
+        ] {
+            let headers = headers_of(path);
+            assert_eq!(headers.contains_key(header::CONTENT_SECURITY_POLICY), has_policy, "{path}");
+            assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        }
     }
 
     #[tokio::test]

@@ -45,7 +45,20 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(hours / 24)} d`;
 }
 
+// Made once: making one costs as much as a row of a list.
+const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+const MINUTE = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  hour12: false,
+});
+
 /** The exact time, for a hover. */
 export function exact(at: number): string {
-  return new Date(at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+  return Number.isNaN(at) ? 'at no known time' : EXACT.format(at);
+}
+
+/** The time of day, to the minute. */
+export function minute(at: number): string {
+  return Number.isNaN(at) ? '' : MINUTE.format(at);
 }

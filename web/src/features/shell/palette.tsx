@@ -100,29 +100,32 @@ function Entries({ onDone }: { onDone(): void }) {
           className="w-full bg-transparent px-4 py-3 text-base outline-none placeholder:text-faint"
         />
       </SearchField>
-      <Menu
-        items={entries}
-        className="max-h-[50vh] overflow-auto p-1.5 outline-none"
-        renderEmptyState={() => (
-          <p className="p-4 text-center text-soft">Nothing is called that.</p>
-        )}
-        onAction={(key) => {
-          onDone();
-          entries.find(({ id }) => id === key)?.run();
-        }}
-      >
-        {({ id, label, detail, icon: Icon }) => (
-          <MenuItem
-            id={id}
-            textValue={`${label} ${detail ?? ''}`}
-            className="flex cursor-pointer items-center gap-2.5 rounded-md px-2.5 py-1.5 outline-none data-focused:bg-sunken"
-          >
-            <Icon aria-hidden className="size-4 shrink-0 text-soft" />
-            <span className="min-w-0 flex-1 truncate">{label}</span>
-            {detail && <span className="shrink-0 text-xs text-soft">{detail}</span>}
-          </MenuItem>
-        )}
-      </Menu>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is to be scrolled by key. */}
+      <div className="max-h-[50vh] overflow-auto" tabIndex={0}>
+        <Menu
+          items={entries}
+          className="p-1.5 outline-none"
+          renderEmptyState={() => (
+            <p className="p-4 text-center text-soft">Nothing is called that.</p>
+          )}
+          onAction={(key) => {
+            onDone();
+            entries.find(({ id }) => id === key)?.run();
+          }}
+        >
+          {({ id, label, detail, icon: Icon }) => (
+            <MenuItem
+              id={id}
+              textValue={`${label} ${detail ?? ''}`}
+              className="flex cursor-pointer items-center gap-2.5 rounded-md px-2.5 py-1.5 outline-none data-focused:bg-sunken"
+            >
+              <Icon aria-hidden className="size-4 shrink-0 text-soft" />
+              <span className="min-w-0 flex-1 truncate">{label}</span>
+              {detail && <span className="shrink-0 text-xs text-soft">{detail}</span>}
+            </MenuItem>
+          )}
+        </Menu>
+      </div>
     </Autocomplete>
   );
 }

@@ -16,7 +16,7 @@ import type { Entry } from '@/features/transcript/model';
 import { at } from '@/features/transcript/pointer';
 import { ToolPart } from '@/features/transcript/tool-part';
 import { harmless, line } from '@/lib/safe';
-import { exact } from '@/lib/time';
+import { exact, minute } from '@/lib/time';
 import { cx } from '@/ui/cx';
 
 interface PartProps {
@@ -127,11 +127,7 @@ function Clock({ at: time }: { at: number }) {
   if (Number.isNaN(time)) return null;
   return (
     <time dateTime={new Date(time).toISOString()} title={exact(time)} className="tabular-nums">
-      {new Date(time).toLocaleTimeString(undefined, {
-        hour: '2-digit',
-        minute: '2-digit',
-        hour12: false,
-      })}
+      {minute(time)}
     </time>
   );
 }

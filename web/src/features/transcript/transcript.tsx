@@ -44,6 +44,8 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
     estimateSize: useCallback((index: number) => estimate(rows[index]), [rows]),
     getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
     overscan: 8,
+    // What comes into sight is drawn with the next frame, not within the scroll event: the rows around are there.
+    useFlushSync: false,
     // Older parts come in above: what is being read stays where it is.
     anchorTo: 'end',
     scrollEndThreshold: following ? NEAR : -1,
