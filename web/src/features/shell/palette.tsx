@@ -100,7 +100,6 @@ function Entries({ onDone }: { onDone(): void }) {
           className="w-full bg-transparent px-4 py-3 text-base outline-none placeholder:text-faint"
         />
       </SearchField>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is to be scrolled by key. */}
       <div className="max-h-[50vh] overflow-auto" tabIndex={0}>
         <Menu
           items={entries}
