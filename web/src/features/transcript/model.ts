@@ -1,7 +1,7 @@
 import type { components } from '@/api/generated';
 import type { OutputItem } from '@/api/live/protocol';
+import { isShown } from '@/features/transcript/kind';
 import { at, put } from '@/features/transcript/pointer';
-import { isShown } from '@/features/transcript/tool';
 
 /** The agent's own JSON is of any form. */
 type PagePart = Omit<components['schemas']['TranscriptPart'], 'part'> & {

@@ -11,6 +11,7 @@ import {
 import { memo, type ReactNode } from 'react';
 import { AllOfIt } from '@/features/transcript/all-of-it';
 import { Fold } from '@/features/transcript/fold';
+import { kindOf } from '@/features/transcript/kind';
 import { Markdown, MOST } from '@/features/transcript/markdown';
 import type { Entry } from '@/features/transcript/model';
 import { at } from '@/features/transcript/pointer';
@@ -28,7 +29,7 @@ interface PartProps {
 export const Part = memo(function Part({ run, entry }: PartProps) {
   const { part } = entry;
   const text = typeof part['text'] === 'string' ? part['text'] : '';
-  switch (part['type']) {
+  switch (kindOf(part)) {
     case 'text':
       return entry.role === 'user' ? (
         <Said icon={User} name="You" at={entry.message.created} tone>
@@ -90,7 +91,12 @@ export const Part = memo(function Part({ run, entry }: PartProps) {
           {line(text, 1_000)}
         </Note>
       );
-    default:
+    case 'step-start':
+    case 'step-finish':
+    case 'snapshot':
+    case 'patch':
+      return null;
+    case undefined:
       return <Note icon={Ellipsis}>{line(String(part['type'] ?? 'a part'))}</Note>;
   }
 });

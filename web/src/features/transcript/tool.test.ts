@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { isShown, toolCall } from '@/features/transcript/tool';
+import { isShown, kindOf } from '@/features/transcript/kind';
+import { toolCall } from '@/features/transcript/tool';
 
 const call = (tool: string, state: Record<string, unknown>) =>
   toolCall(entry({ type: 'tool', tool, state }));
@@ -53,4 +54,9 @@ it('shows no parts that say nothing', () => {
   expect(isShown(entry({ type: 'text', text: ' \n' }))).toBe(false);
   expect(isShown(entry({ type: 'text', text: 'a' }))).toBe(true);
   expect(isShown(entry({ type: 'gap' }))).toBe(true);
+  // Of a newer agent, or a hostile one: shown by its name, and nothing more.
+  for (const type of ['of-tomorrow', 'toString', '__proto__', 7, undefined]) {
+    expect(kindOf({ type })).toBeUndefined();
+    expect(isShown(entry({ type }))).toBe(true);
+  }
 });

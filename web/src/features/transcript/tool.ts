@@ -1,3 +1,4 @@
+import type { ToolState } from '@opencode-ai/sdk/v2';
 import type { Entry } from '@/features/transcript/model';
 import { at } from '@/features/transcript/pointer';
 import { line } from '@/lib/safe';
@@ -6,7 +7,7 @@ export interface ToolCall {
   name: string;
   /** What it was called on, in one line. */
   subject: string;
-  status: 'pending' | 'running' | 'completed' | 'error';
+  status: ToolState['status'];
   /** In milliseconds, once it has begun. */
   took: number | undefined;
   began: number | undefined;
@@ -82,15 +83,4 @@ export function toolCall(entry: Entry): ToolCall {
     command: string('/tool') === 'bash' ? string('/state/input/command') : '',
     content: string('/tool') === 'write' ? string('/state/input/content') : '',
   };
-}
-
-/** Parts that say nothing to people. */
-const SILENT = new Set(['step-start', 'step-finish', 'snapshot', 'patch']);
-
-/** Whether a part is shown at all. */
-export function isShown({ part }: Entry): boolean {
-  if (SILENT.has(String(part['type']))) return false;
-  if (part['type'] === 'text' || part['type'] === 'reasoning')
-    return String(part['text'] ?? '').trim() !== '';
-  return part['synthetic'] !== true;
 }
