@@ -89,7 +89,8 @@ test('two tabs share one connection, and what is done in one shows in the other'
     if (request.url().includes('/api/v1/events')) streams.push(request.url());
   });
   const { run } = await paddock.run('Seen twice', 'ask-permission', { profile: 'careful' });
-  await page.goto('/');
+  // Found by its name: what is done is folded away while somebody else needs you.
+  await page.goto('/?q=seen%20twice');
   const other = await context.newPage();
   const seen = complaints(other);
   await other.goto(`/runs/${run}`);

@@ -1,7 +1,7 @@
 import type { Locator, Page } from '@playwright/test';
 import { accessible, expect, test } from './world';
 
-const ended = { timeout: 60_000 };
+const ended = { timeout: 90_000 };
 
 function transcript(page: Page): Locator {
   return page.getByRole('log', { name: 'Transcript' });

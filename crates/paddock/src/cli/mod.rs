@@ -66,6 +66,8 @@ enum Command {
     Log(log::LogCommand),
     /// Build every read model anew from the log.
     Rebuild(log::RebuildArgs),
+    /// Print the Kubernetes objects to apply before Paddock runs on a cluster.
+    Crds,
     /// Print a new one-time sign-in link for the page.
     Login(roles::LoginArgs),
     /// Sessions: lines of work on a repository.
@@ -88,6 +90,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(command) => roles::config(command, json),
         Command::Log(command) => log::log(command, json).await,
         Command::Rebuild(args) => log::rebuild(args, json).await,
+        Command::Crds => roles::crds(),
         Command::Login(args) => roles::login(args, json).await,
         Command::Session(args) => session::session(args, json).await,
         Command::Run(args) => run::run(args, json).await,

@@ -131,6 +131,12 @@ pub(crate) fn config(command: ConfigCommand, json: bool) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints what a cluster has to know before Paddock runs there.
+pub(crate) fn crds() -> anyhow::Result<ExitCode> {
+    print!("{}", k8s_adapter::manifest()?);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Prints a new sign-in link of a running `paddock up`.
 pub(crate) async fn login(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
     let client = super::Client::find(&args.server)?;

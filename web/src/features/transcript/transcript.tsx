@@ -1,17 +1,16 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { ArrowDown, LinkIcon, MessagesSquare } from 'lucide-react';
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { ArrowDown, MessagesSquare } from 'lucide-react';
+import { memo, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Run } from '@/api/types';
 import { useShortcuts } from '@/features/shell/shortcuts';
 import { estimate } from '@/features/transcript/estimate';
 import { Find } from '@/features/transcript/find-in';
 import { Folds, FoldsProvider } from '@/features/transcript/folds';
-import { Part } from '@/features/transcript/part';
 import { partLink, useLinkedPart } from '@/features/transcript/part-link';
+import { TranscriptRow } from '@/features/transcript/transcript-row';
 import { useTranscript } from '@/features/transcript/use-transcript';
 import { plural } from '@/lib/format';
 import { Button } from '@/ui/button';
-import { cx } from '@/ui/cx';
 import { Spinner } from '@/ui/spinner';
 import { EmptyState, ErrorState, Skeleton } from '@/ui/state';
 import { done } from '@/ui/toast';
@@ -96,6 +95,11 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
   );
   const linked = useLinkedPart({ transcript, enabled: !compact, show });
 
+  const toEnd = useCallback(() => {
+    setFollowing(true);
+    scroller.current?.focus({ preventScroll: true });
+  }, []);
+
   useShortcuts(
     compact
       ? {}
@@ -151,6 +155,7 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
             role="log"
             aria-label="Transcript"
             aria-live="off"
+            data-finding={finding || undefined}
             tabIndex={0}
             className="h-full overflow-auto [overflow-anchor:none]"
             onScroll={onScroll}
@@ -160,32 +165,17 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
                 const row = rows[index];
                 if (!row) return null;
                 return (
-                  <div
+                  <TranscriptRow
                     key={key}
-                    id={`part-${row.id}`}
-                    ref={list.measureElement}
-                    data-index={index}
-                    data-part
-                    className={cx(
-                      'group absolute left-0 w-full [contain:layout_style]',
-                      compact ? 'px-1 py-0.5' : 'px-3 py-1',
-                      linked.id === row.id && 'rounded-lg ring-2 ring-focus ring-inset',
-                    )}
-                    style={{ transform: `translateY(${start}px)` }}
-                  >
-                    <Part run={run.id} entry={row.entry} />
-                    {!compact && (
-                      <a
-                        href={partLink(row.id)}
-                        tabIndex={-1}
-                        title="A link to this part"
-                        aria-label="A link to this part"
-                        className="absolute top-2 -left-4 hidden size-5 items-center justify-center rounded text-faint group-hover:flex hover:text-text max-lg:group-hover:hidden"
-                      >
-                        <LinkIcon aria-hidden className="size-3.5" />
-                      </a>
-                    )}
-                  </div>
+                    run={run.id}
+                    id={row.id}
+                    entry={row.entry}
+                    index={index}
+                    start={start}
+                    compact={compact}
+                    linked={linked.id === row.id}
+                    measure={list.measureElement}
+                  />
                 );
               })}
             </div>
@@ -201,24 +191,26 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
               )}
             </div>
           )}
-          {!following && (
-            <Button
-              icon={ArrowDown}
-              small
-              className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-raised"
-              onPress={() => {
-                setFollowing(true);
-                scroller.current?.focus({ preventScroll: true });
-              }}
-            >
-              {unseen > 0 ? plural(unseen, 'new part') : 'To the end'}
-            </Button>
-          )}
+          {!following && <ToEnd unseen={unseen} onPress={toEnd} />}
         </div>
       </div>
     </FoldsProvider>
   );
 }
+
+/** The way to the end, and how much is new there. Whoever scrolls draws a frame at a time: not this with each. */
+const ToEnd = memo(function ToEnd({ unseen, onPress }: { unseen: number; onPress(): void }) {
+  return (
+    <Button
+      icon={ArrowDown}
+      small
+      className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-raised"
+      onPress={onPress}
+    >
+      {unseen > 0 ? plural(unseen, 'new part') : 'To the end'}
+    </Button>
+  );
+});
 
 /** How many rows come after the one with that id, counted from the end. */
 function newerThan(rows: readonly { id: string }[], id: string | undefined): number {
