@@ -56,6 +56,17 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
     const element = scroller.current;
     if (element && following) element.scrollTop = element.scrollHeight;
   }, [total, following, rows.length]);
+  const ready = state === 'ready';
+  // What stands above and below it comes and goes, and leaves it more room or less.
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element || !following || !ready) return;
+    const room = new ResizeObserver(() => {
+      element.scrollTop = element.scrollHeight;
+    });
+    room.observe(element);
+    return () => room.disconnect();
+  }, [following, ready]);
 
   const scrolled = useRef(0);
   const onScroll = ({ currentTarget }: { currentTarget: HTMLElement }) => {
