@@ -52,7 +52,8 @@ wait_for() {
   done
 }
 
-start_time() { cut -d')' -f2- "/proc/$1/stat" 2>/dev/null | cut -d' ' -f21; }
+# Nothing for a process that has ended and whose parent has not asked yet.
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 # A pid file says "pid start-time": the same number given to another process later is not ours.
 alive() {
   local pid started
@@ -69,3 +70,5 @@ node_kubectl() { env -i PATH="$PATH" HOME="$(cluster_dir)" KUBECONFIG="$(cluster
 # Where the control groups are mounted: one place on a v2 machine, one for each controller on a v1 machine.
 hierarchies() { findmnt -rn -t cgroup,cgroup2 -o TARGET | sort -u; }
 unified() { findmnt -rn -t cgroup2 -o TARGET | head -n 1; }
+# Every process of the cluster, by pid.
+members() { local at; for at in $(hierarchies); do find "$at/$group" -name cgroup.procs -exec cat {} + 2>/dev/null || true; done | grep -vx 0 | sort -u; }
