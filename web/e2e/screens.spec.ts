@@ -17,7 +17,11 @@ test('a session, its peek, two side by side, the palette and the help sheet read
   await accessible(page);
 
   await page.goto(`/?peek=${two.session}`);
-  await expect(page.getByRole('log', { name: 'Transcript' })).toContainText('farewell');
+  // Whether its group is folded or not.
+  for (const _ of [1, 2]) {
+    await expect(page.getByRole('log', { name: 'Transcript' })).toContainText('farewell');
+    await page.getByRole('button', { name: /^Done/ }).click();
+  }
   await accessible(page);
   await page.keyboard.press('Control+k');
   await expect(page.getByRole('dialog')).toBeVisible();
@@ -48,4 +52,23 @@ test('what is not there is said, with a way on, and reads well in both themes', 
   await page.goto('/split');
   await expect(page.getByText('Nothing is side by side yet')).toBeVisible();
   await accessible(page);
+});
+
+test('a page that does not come whole is loaded again, and says so when that does not help', async ({
+  page,
+}) => {
+  let lost = 1;
+  await page.route('**/assets/*.js', (route) => {
+    lost -= 1;
+    return lost >= 0 ? route.abort('failed') : route.continue();
+  });
+  await page.goto('/settings');
+  await expect(page.getByRole('heading', { name: 'API tokens' })).toBeVisible();
+  expect(lost).toBeLessThan(0);
+  lost = Number.POSITIVE_INFINITY;
+  await page.goto('/settings');
+  await expect(page.getByText('The page did not come whole')).toBeVisible();
+  lost = 0;
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'API tokens' })).toBeVisible();
 });

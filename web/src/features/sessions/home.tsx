@@ -8,7 +8,7 @@ import { arrange, type Group, SORTS, type Sort } from '@/features/sessions/arran
 import { Peek } from '@/features/sessions/peek';
 import { SessionRow } from '@/features/sessions/row';
 import { useSearched } from '@/features/sessions/search';
-import { sessions, useSessions } from '@/features/sessions/store';
+import { sessions, useSessions, useSessionsOf } from '@/features/sessions/store';
 import { GROUPS } from '@/features/sessions/words';
 import { useShortcuts } from '@/features/shell/shortcuts';
 import { useStored } from '@/lib/stored';
@@ -100,7 +100,8 @@ export function Home() {
     );
     list.scrollToIndex(index, { align: 'auto' });
   };
-  const chosen = rows[at];
+  // Also where its group is folded, as that of a session whose run has just ended under one's eyes.
+  const [chosen] = useSessionsOf(peek ? [peek] : []);
   const field = useRef<HTMLDivElement>(null);
   useShortcuts({
     j: { label: 'Next session', group: 'Sessions', run: () => select(rows[at + 1] ?? rows[0]) },

@@ -2,7 +2,7 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { Columns2, X } from 'lucide-react';
 import { AskCard } from '@/features/asks/ask-card';
 import { Peek } from '@/features/sessions/peek';
-import { useSessions } from '@/features/sessions/store';
+import { useSessions, useSessionsOf } from '@/features/sessions/store';
 import { IconButton } from '@/ui/button';
 import { EmptyState, Skeleton } from '@/ui/state';
 
@@ -12,9 +12,9 @@ const route = getRouteApi('/split');
 export function Split() {
   const ids = (route.useSearch().ids ?? '').split(',').filter(Boolean);
   const { byId, state } = useSessions();
+  const shown = useSessionsOf(ids);
   const navigate = useNavigate();
   if (state === 'loading') return <Skeleton rows={4} />;
-  const shown = ids.flatMap((id) => byId.get(id) ?? []);
   const others = [...byId.values()].filter(
     ({ id, group }) => !ids.includes(id) && group !== 'done',
   );

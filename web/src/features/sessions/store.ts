@@ -1,8 +1,10 @@
+import { useQueries } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
 import { api, unwrap } from '@/api/client';
 import { connection } from '@/api/live/connection';
 import type { Message, SessionMessage } from '@/api/live/protocol';
 import { asProblem, type ProblemError } from '@/api/problem';
+import { sessionQuery } from '@/api/query';
 import type { Session, SessionGroup } from '@/api/types';
 import { GROUP_ORDER } from '@/features/sessions/words';
 import { onFrame } from '@/lib/frame';
@@ -120,4 +122,12 @@ export const sessions = new SessionStore();
 
 export function useSessions(): Sessions {
   return useSyncExternalStore(sessions.watch, sessions.get);
+}
+
+/** The sessions of these ids, as far as they are here; one that is not among those loaded is asked for. */
+export function useSessionsOf(ids: readonly string[]): Session[] {
+  const { byId, state } = useSessions();
+  const missing = state === 'ready' ? ids.filter((id) => !byId.has(id)) : [];
+  const asked = useQueries({ queries: missing.map((id) => sessionQuery(id)) });
+  return ids.flatMap((id) => byId.get(id) ?? asked[missing.indexOf(id)]?.data ?? []);
 }
