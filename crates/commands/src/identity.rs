@@ -1,4 +1,5 @@
 use domain::ids::{Generation, RunId};
+use uuid::Uuid;
 
 use crate::{Commands, StoreError};
 
@@ -35,6 +36,36 @@ impl Commands {
         )
         .fetch_optional(self.pool())
         .await?;
+        Ok(row.map(|row| (RunId(row.run), Generation(row.generation.unsigned_abs()))))
+    }
+
+    /// Records which pod is a run's workload, by the uid that the cluster gave it.
+    pub async fn record_pod(
+        &self,
+        run: RunId,
+        generation: Generation,
+        pod: Uuid,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into runtime.run_pod (pod, run, generation) values ($1, $2, $3)
+             on conflict (pod) do nothing",
+            pod,
+            run.0,
+            i32::try_from(generation.0).unwrap_or(i32::MAX),
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Whose workload a pod is.
+    pub async fn workload_of_pod(
+        &self,
+        pod: Uuid,
+    ) -> Result<Option<(RunId, Generation)>, StoreError> {
+        let row = sqlx::query!("select run, generation from runtime.run_pod where pod = $1", pod)
+            .fetch_optional(self.pool())
+            .await?;
         Ok(row.map(|row| (RunId(row.run), Generation(row.generation.unsigned_abs()))))
     }
 }

@@ -22,6 +22,7 @@ pub mod relay;
 pub mod rights;
 pub mod sequencer;
 pub mod store;
+mod workload;
 
 pub use caused::{Accepted, Caused, Idempotency};
 pub use connect::connect;
@@ -32,3 +33,4 @@ pub use handler::Commands;
 pub use migrate::migrate;
 pub use progress::{Progress, Standing};
 pub use rights::check_rights;
+pub use workload::Report;

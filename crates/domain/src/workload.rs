@@ -23,6 +23,10 @@ pub struct Desired {
     pub memory_mib: u32,
     /// The most disk, in MiB.
     pub disk_mib: u32,
+    /// The egress mode's name.
+    pub egress: String,
+    /// How many seconds the run may take from its admission.
+    pub deadline_seconds: u32,
 }
 
 /// What should be true of a workload.
@@ -35,3 +39,6 @@ pub enum Phase {
     /// The run has ended: it should go, and its removal be reported.
     Remove,
 }
+
+/// What a run asks a gateway for by `CONNECT` where it has no socket of its own there.
+pub const DOOR: &str = "door.paddock.internal:80";

@@ -59,6 +59,10 @@ pub struct Config {
     /// have routes of their own.
     #[serde(default)]
     pub allow: Vec<HostRule>,
+    /// Where runs on other machines reach their doors, over TCP: each by an HTTP CONNECT to
+    /// [`DOOR`](domain::workload::DOOR) with its run's id and its credential.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
     /// Where `/healthz` is served, if anywhere.
     #[serde(default)]
     pub admin_listen: Option<SocketAddr>,

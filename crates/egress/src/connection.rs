@@ -2,13 +2,22 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::UnixStream, sync::OwnedSemaphorePermit};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+    sync::OwnedSemaphorePermit,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{answer::Refusal, decision::Kind, gateway::Door, route::route};
+use crate::{
+    answer::{Body, Refusal},
+    decision::Kind,
+    gateway::Door,
+    route::route,
+};
 
 const HEADERS: usize = 100;
 const HEADER_BYTES: usize = 64 * 1024;
@@ -17,8 +26,9 @@ const HEADER_BYTES: usize = 64 * 1024;
 #[derive(Clone)]
 pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
+/// Serves what a run says on its socket, or in its tunnel.
 pub(crate) async fn serve(
-    stream: UnixStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     door: Door,
     place: OwnedSemaphorePermit,
     stopping: CancellationToken,
@@ -80,10 +90,15 @@ fn note(door: &Door, ended: hyper::Result<()>) {
 }
 
 /// One more than a run may have.
-pub(crate) fn turn_away(stream: &UnixStream, door: &Door) {
+pub(crate) fn too_many(door: &Door) -> Response<Body> {
     let refusal = Refusal::new("connections", "this run has too many connections open")
         .with_status(StatusCode::SERVICE_UNAVAILABLE);
-    door.refuse(&door.asked(Kind::Http, "", 0), &refusal);
+    door.refuse(&door.asked(Kind::Http, "", 0), &refusal)
+}
+
+/// The same for a socket on which nothing was read yet.
+pub(crate) fn turn_away(stream: &UnixStream, door: &Door) {
+    too_many(door);
     let body = "paddock: refused: this run has too many connections open (rule connections)\n";
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\n\

@@ -1,10 +1,13 @@
 //! What all runs share, and one run's door.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use domain::ids::RunId;
 use http::{Response, StatusCode};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -70,5 +73,39 @@ impl Door {
             rule = refusal.rule, "refused");
         Record::refuse(&self.gateway.log, asked, refusal);
         refusal.response()
+    }
+}
+
+/// Each door with the places that its connections share.
+type Open = HashMap<RunId, (Door, Arc<Semaphore>)>;
+
+/// All doors that are open, by their runs. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Doors {
+    open: Arc<Mutex<Open>>,
+    stopping: CancellationToken,
+}
+
+impl Doors {
+    /// Cancelled when no further connection is taken.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Opens a run's door, with the places that its connections share.
+    pub(crate) fn insert(&self, door: Door, room: Arc<Semaphore>) {
+        self.lock().insert(door.run, (door, room));
+    }
+
+    pub(crate) fn remove(&self, run: RunId) {
+        self.lock().remove(&run);
+    }
+
+    pub(crate) fn get(&self, run: RunId) -> Option<(Door, Arc<Semaphore>)> {
+        self.lock().get(&run).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! The egress gateway: the only way out of an agent's sandbox.
 //!
-//! One Unix socket a run. Behind it the model and git routes, which add a credential that the sandbox
+//! One Unix socket a run, and for runs on other machines a tunnel to the same door. Behind it the model and git routes, which add a credential that the sandbox
 //! never has, and a proxy for hosts on an allow-list. It trusts nothing that a run says of itself,
 //! fails closed, goes on with the last policy while the control plane is away, and keeps a record of
 //! every decision until the control plane has it.
@@ -22,6 +22,7 @@ mod proxy;
 mod redact;
 mod route;
 mod run;
+mod tunnel;
 mod upstream;
 
 pub use config::{Config, Secret, Upstream};

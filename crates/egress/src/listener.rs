@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     connection,
-    gateway::{Door, Gateway},
+    gateway::{Door, Doors, Gateway},
     policy::{Policies, Policy},
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Listeners {
     runs: HashMap<RunId, Running>,
     tasks: TaskTracker,
     stopping: CancellationToken,
+    /// The same doors, for those who come over TCP.
+    doors: Doors,
 }
 
 struct Running {
@@ -51,7 +53,7 @@ struct Running {
 }
 
 impl Listeners {
-    pub(crate) fn new(gateway: Arc<Gateway>, sockets: &Path) -> io::Result<Self> {
+    pub(crate) fn new(gateway: Arc<Gateway>, sockets: &Path, doors: Doors) -> io::Result<Self> {
         fs::create_dir_all(sockets)?;
         // A sandbox's user must get through, and need not see whose sockets there are.
         fs::set_permissions(sockets, fs::Permissions::from_mode(0o711))?;
@@ -60,7 +62,8 @@ impl Listeners {
             sockets: sockets.to_owned(),
             runs: HashMap::new(),
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping: doors.stopping(),
+            doors,
         })
     }
 
@@ -93,6 +96,7 @@ impl Listeners {
                 wanted.contains_key(run) && socket_at(&self.sockets, *run) == Some(running.socket);
             if !keep {
                 running.closed.cancel();
+                self.doors.remove(*run);
             }
             keep
         });
@@ -125,7 +129,9 @@ impl Listeners {
             closed: closed.clone(),
             tasks: self.tasks.clone(),
         };
-        self.tasks.spawn(accept(listener, door, self.stopping.clone()));
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        self.doors.insert(door.clone(), room.clone());
+        self.tasks.spawn(accept(listener, door, room, self.stopping.clone()));
         tracing::info!(run.id = %run, "gateway open");
         Ok(Running { policy, closed, socket })
     }
@@ -193,8 +199,12 @@ fn socket_at(sockets: &Path, run: RunId) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-async fn accept(listener: UnixListener, door: Door, stopping: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(
+    listener: UnixListener,
+    door: Door,
+    room: Arc<Semaphore>,
+    stopping: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             () = stopping.cancelled() => return,

@@ -9,11 +9,12 @@ use crate::{
     config::Config,
     control::Control,
     decision::{DecisionLog, Reporter},
-    gateway::Gateway,
+    gateway::{Doors, Gateway},
     limits::Limits,
     listener::Listeners,
     policy::{PolicyFile, Puller},
     proxy::{Network, SystemNetwork},
+    tunnel,
     upstream::Upstream,
 };
 
@@ -69,7 +70,16 @@ pub async fn run_on(
         ),
         None => None,
     };
-    let listeners = Listeners::new(gateway, &config.sockets)
+    let tcp = match config.listen {
+        Some(address) => Some(
+            tunnel::bind(address)
+                .await
+                .map_err(|error| Error::Io("the listener for runs", error))?,
+        ),
+        None => None,
+    };
+    let doors = Doors::default();
+    let listeners = Listeners::new(gateway, &config.sockets, doors.clone())
         .map_err(|error| Error::Io("the directory of sockets", error))?;
 
     // What still reports must outlive what is reported on.
@@ -79,7 +89,11 @@ pub async fn run_on(
     let serving = admin.map(|listener| {
         tokio::spawn(admin::serve(listener, log, policies.clone(), shutdown.clone()))
     });
+    let tunnels = tcp.map(|listener| tokio::spawn(tunnel::serve(listener, doors, limits)));
     listeners.run(policies, shutdown.clone()).await;
+    if let Some(tunnels) = tunnels {
+        let _ = tunnels.await;
+    }
     drained.cancel();
     let _ = tokio::join!(reporter, pulling);
     if let Some(serving) = serving {

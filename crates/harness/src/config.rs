@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 pub struct Config {
     /// The Unix socket that the sidecar dials.
     pub socket: PathBuf,
-    /// The gateway's Unix socket.
-    pub gateway: PathBuf,
+    /// The gateway's Unix socket; without one the sidecar says where the gateway is.
+    pub gateway: Option<PathBuf>,
     /// The loopback address at which the gateway is offered inside.
     pub proxy: SocketAddr,
     /// The directory that holds the repository as `repo`.

@@ -20,4 +20,5 @@ mod server;
 
 pub use config::Config;
 pub use init::{is_server, run_as_init};
+pub use probe::probe;
 pub use server::serve;

@@ -12,9 +12,9 @@ struct Arguments {
     /// The Unix socket that the sidecar dials.
     #[arg(long)]
     socket: PathBuf,
-    /// The gateway's Unix socket.
+    /// The gateway's Unix socket; without one the sidecar says where the gateway is.
     #[arg(long)]
-    gateway: PathBuf,
+    gateway: Option<PathBuf>,
     /// The loopback address at which the gateway is offered inside.
     #[arg(long, default_value = "127.0.0.1:3128")]
     proxy: std::net::SocketAddr,

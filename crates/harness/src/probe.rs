@@ -19,8 +19,8 @@ const MOST: usize = 32;
 /// A query for the root's name servers, with the id 0x5050.
 const DNS_QUERY: [u8; 17] = [0x50, 0x50, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
-/// Tries every target at the same time.
-pub(crate) async fn probe(request: ProbeRequest) -> ProbeReport {
+/// Tries every target at the same time, at most 32 and for at most five seconds.
+pub async fn probe(request: ProbeRequest) -> ProbeReport {
     let probes = request.targets.into_iter().take(MOST).map(|target| async {
         let verdict = match target.address.parse() {
             Ok(address) => verdict(timeout(PATIENCE, attempt(&target, address)).await.ok()),

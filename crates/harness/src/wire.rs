@@ -10,6 +10,8 @@ pub struct Status {
     pub agent: Agent,
     /// This program's version.
     pub harness_version: String,
+    /// Whether it was told to end, and only waits for a snapshot.
+    pub ending: bool,
 }
 
 /// How the agent is.
@@ -32,6 +34,18 @@ pub enum Agent {
         /// The signal that ended it, where one did.
         signal: Option<i32>,
     },
+}
+
+/// `POST /v1/gateway`: where the way out is, for a harness that was not started with a socket. The newest
+/// counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayRequest {
+    /// The gateway's address, `10.0.0.7:3129`.
+    pub address: String,
+    /// What to ask it for by `CONNECT`.
+    pub door: String,
+    /// What to show it: the user name and password of `Proxy-Authorization: Basic`, with a colon between.
+    pub login: String,
 }
 
 /// `POST /v1/probe`

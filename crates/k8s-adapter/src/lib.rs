@@ -1,7 +1,20 @@
-//! Paddock on Kubernetes: its objects, and who may ask for them.
+//! Paddock on Kubernetes: its objects, who may ask for them, and the adapter port as pods.
 
+mod adapter;
 pub mod admission;
+mod config;
 pub mod crds;
 mod manifest;
+mod names;
+mod network;
+mod plan;
+mod pod;
+mod review;
+mod seen;
 
+pub use adapter::{Health, run};
+pub use config::{Allowed, Config, Peer};
 pub use manifest::manifest;
+pub use network::policies;
+pub use pod::{AUDIENCE, pod};
+pub use review::Reviewer;

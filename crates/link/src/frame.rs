@@ -220,6 +220,15 @@ pub enum Answered {
     },
 }
 
+/// Where a run's door at the gateway is, and what opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// The gateway's address, as the run reaches it.
+    pub address: String,
+    /// The run's credential there. It opens this run's door alone, and only while the run is active.
+    pub credential: String,
+}
+
 /// What one generation of a run is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -256,4 +265,15 @@ pub struct Job {
     pub link_timeout_seconds: u32,
     /// How many seconds between snapshots while something changes.
     pub snapshot_interval_seconds: u32,
+    /// The run's door at the gateway; none where the adapter gave it a socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<Door>,
+}
+
+/// The answer to `POST /canary`, beside the link: the control plane's own attempt at the address that no run
+/// may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Whether it answered the control plane just now.
+    pub reached: bool,
 }

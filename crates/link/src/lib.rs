@@ -17,7 +17,7 @@ mod frame;
 mod instruction;
 mod output;
 
-pub use frame::{Answered, Ask, Body, Down, Fact, Job, SnapshotUpload, Up};
+pub use frame::{Answered, Ask, Body, Canary, Door, Down, Fact, Job, SnapshotUpload, Up};
 pub use instruction::{Instruct, Instruction};
 pub use output::{Fold, Item, Message, Part};
 

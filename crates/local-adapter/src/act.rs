@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use commands::Report;
 use domain::{
     ids::{Generation, RunId},
     workload::Desired,
@@ -10,7 +11,7 @@ use domain::{
 use crate::{
     Config, files,
     plan::Removal,
-    port::{Port, Report},
+    port::Port,
     uids::Uids,
     workload::{self, Place, Workload},
 };

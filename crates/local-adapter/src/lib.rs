@@ -22,7 +22,8 @@ mod watch;
 mod workload;
 
 pub use adapter::{run, run_with};
+pub use commands::Report;
 pub use config::Config;
-pub use port::{Port, Report};
+pub use port::Port;
 pub use preflight::{Problem, check, preflight};
 pub use shutdown::{RecordedWorkload, recorded, shutdown_all};

@@ -129,6 +129,8 @@ mod tests {
             accept_unenforced: false,
             memory_mib: 1,
             disk_mib: 1,
+            egress: "github".to_owned(),
+            deadline_seconds: 3600,
         }
     }
 

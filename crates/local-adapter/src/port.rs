@@ -2,28 +2,13 @@
 
 use std::future::Future;
 
-use commands::{Accepted, Caused, CommandError, Commands};
+use commands::{Commands, Report};
 use domain::{
-    event::{Actor, Part},
     ids::{Generation, RunId},
-    run::{Command, Enforcement, Failure},
     workload::Desired,
 };
 use projections::Views;
 use sha2::{Digest as _, Sha256};
-
-/// What is said of a workload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// It is made, and this holds it in.
-    Created(Enforcement),
-    /// It is gone.
-    Lost(String),
-    /// It cannot be made, or took more than it may; trying again will not help.
-    Refused(String),
-    /// What was made is gone again.
-    Removed,
-}
 
 /// Where the adapter learns what should be, and says what is.
 pub trait Port: Send + Sync + 'static {
@@ -81,39 +66,10 @@ impl Port for Serving {
         generation: Generation,
         report: Report,
     ) -> anyhow::Result<()> {
-        let mut caused = Caused::by(Actor::System(Part::Adapter));
-        let command = match report {
-            Report::Created(enforcement) => {
-                Command::ReportWorkloadCreated { generation, enforcement }
-            }
-            Report::Lost(reason) => Command::ReportLost { generation, reason },
-            Report::Refused(words) => {
-                let detail = self.commands.context().seal(words);
-                let reference = detail.reference.clone();
-                caused.texts = vec![detail];
-                Command::ReportRefused {
-                    generation,
-                    failure: Failure::Sandbox,
-                    detail: Some(reference),
-                }
-            }
-            Report::Removed => {
-                let removed = self.commands.workload_removed(run, generation, caused).await;
-                return settled(removed);
-            }
-        };
-        settled(self.commands.run(run, command, caused).await)
+        Ok(self.commands.report(run, generation, report).await?)
     }
 
     async fn woken(&self) {
         self.bell.lock().await.rung().await;
-    }
-}
-
-/// What the run refuses comes late: what it wants now is in the next list.
-fn settled(reported: Result<Accepted, CommandError>) -> anyhow::Result<()> {
-    match reported {
-        Ok(_) | Err(CommandError::Run(_)) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

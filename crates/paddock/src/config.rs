@@ -164,8 +164,78 @@ layered!(
         /// The OpenCode program.
         #[arg(long, env = "PADDOCK_OPENCODE", value_name = "FILE")]
         opencode: PathBuf,
+        /// Runs are pods in this namespace of the cluster that the kubeconfig names, or that this is in.
+        #[arg(long, env = "PADDOCK_KUBERNETES_NAMESPACE", value_name = "NAME")]
+        kubernetes_namespace: String,
+        /// The image of a run's sidecar: it holds `paddock` and `paddock-harness`.
+        #[arg(long, env = "PADDOCK_SIDECAR_IMAGE", value_name = "IMAGE")]
+        sidecar_image: String,
+        /// The image of the agent's container: any that holds `opencode` and `git`.
+        #[arg(long, env = "PADDOCK_HARNESS_IMAGE", value_name = "IMAGE")]
+        harness_image: String,
+        /// When images of runs are pulled: Always, IfNotPresent or Never.
+        #[arg(long, env = "PADDOCK_IMAGE_PULL_POLICY", value_name = "WHEN")]
+        image_pull_policy: String,
+        /// The RuntimeClass of runs, such as one of gVisor or Kata.
+        #[arg(long, env = "PADDOCK_RUNTIME_CLASS", value_name = "NAME")]
+        runtime_class: String,
+        /// The link listener as pods reach it: an address, as pods resolve no names.
+        #[arg(long, env = "PADDOCK_LINK_ADDRESS", value_name = "ADDR")]
+        link_address: SocketAddr,
+        /// The gateway's listener for runs as pods reach it.
+        #[arg(long, env = "PADDOCK_EGRESS_ADDRESS", value_name = "ADDR")]
+        egress_address: SocketAddr,
+        /// A listener that no run may reach: the proof of a run's fence tries it.
+        #[arg(long, env = "PADDOCK_CANARY_LISTEN", value_name = "ADDR")]
+        canary_listen: SocketAddr,
+        /// The same as pods would dial it, where it differs.
+        #[arg(long, env = "PADDOCK_CANARY_ADDRESS", value_name = "ADDR")]
+        canary_address: SocketAddr,
+        /// The namespace of Paddock's own pods, where the control plane and the gateway are pods too.
+        #[arg(long, env = "PADDOCK_OWN_NAMESPACE", value_name = "NAME")]
+        own_namespace: String,
     }
 );
+
+/// What runs on Kubernetes are made with.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Kubernetes {
+    pub(crate) namespace: String,
+    pub(crate) sidecar_image: String,
+    pub(crate) harness_image: String,
+    pub(crate) image_pull_policy: String,
+    pub(crate) runtime_class: Option<String>,
+    pub(crate) link_address: SocketAddr,
+    pub(crate) egress_address: SocketAddr,
+    pub(crate) canary_listen: SocketAddr,
+    pub(crate) canary_address: SocketAddr,
+    pub(crate) own_namespace: Option<String>,
+}
+
+impl Kubernetes {
+    /// What the settings say of it; nothing where no namespace is named.
+    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let Some(namespace) = settings.kubernetes_namespace.clone() else { return Ok(None) };
+        let canary_listen = required(settings.canary_listen, "PADDOCK_CANARY_LISTEN")?;
+        let image_pull_policy =
+            settings.image_pull_policy.clone().unwrap_or_else(|| "IfNotPresent".to_owned());
+        if !matches!(&*image_pull_policy, "Always" | "IfNotPresent" | "Never") {
+            bail!("image_pull_policy = {image_pull_policy}: it is Always, IfNotPresent or Never");
+        }
+        Ok(Some(Self {
+            namespace,
+            sidecar_image: required(settings.sidecar_image.clone(), "PADDOCK_SIDECAR_IMAGE")?,
+            harness_image: required(settings.harness_image.clone(), "PADDOCK_HARNESS_IMAGE")?,
+            image_pull_policy,
+            runtime_class: settings.runtime_class.clone(),
+            link_address: required(settings.link_address, "PADDOCK_LINK_ADDRESS")?,
+            egress_address: required(settings.egress_address, "PADDOCK_EGRESS_ADDRESS")?,
+            canary_listen,
+            canary_address: settings.canary_address.unwrap_or(canary_listen),
+            own_namespace: settings.own_namespace.clone(),
+        }))
+    }
+}
 
 /// `paddock serve`'s flags.
 #[derive(Args)]
@@ -212,6 +282,9 @@ pub(crate) struct EgressArgs {
     /// Where it keeps what must outlive a restart of its own.
     #[arg(long, env = "PADDOCK_EGRESS_STATE", value_name = "DIR")]
     pub(crate) state: PathBuf,
+    /// Where runs on other machines reach it, each through its own door.
+    #[arg(long, env = "PADDOCK_EGRESS_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// GitHub itself.
@@ -243,6 +316,7 @@ pub(crate) struct Effective {
     pub(crate) harness: PathBuf,
     pub(crate) opencode: PathBuf,
     pub(crate) profiles: api::profiles::Profiles,
+    pub(crate) kubernetes: Option<Kubernetes>,
 }
 
 /// The file's form: the settings, and what has no flag.
@@ -263,6 +337,7 @@ impl ServeArgs {
         };
         let below: Settings = file.settings.try_into().context("the configuration file")?;
         let settings = self.settings.over(below);
+        let kubernetes = Kubernetes::of(&settings)?;
         let data_dir = match settings.data_dir {
             Some(dir) => dir,
             None => default_data_dir()?,
@@ -312,10 +387,16 @@ impl ServeArgs {
             data_dir,
             harness: match settings.harness {
                 Some(path) => path,
+                // In a cluster it is in the sidecar's image.
+                None if kubernetes.is_some() => PathBuf::from("paddock-harness"),
                 None => beside_this_program("paddock-harness")?,
             },
-            opencode: required(settings.opencode, "PADDOCK_OPENCODE")?,
+            opencode: match settings.opencode {
+                None if kubernetes.is_some() => PathBuf::from("opencode"),
+                opencode => required(opencode, "PADDOCK_OPENCODE")?,
+            },
             profiles: file.profiles,
+            kubernetes,
         })
     }
 }

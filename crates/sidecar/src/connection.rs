@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::spool::Spool;
+use crate::{snapshot::Identity, spool::Spool};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
@@ -71,7 +71,7 @@ pub(crate) enum Incoming {
 /// Where the link goes.
 pub(crate) struct Dial {
     pub(crate) url: Url,
-    pub(crate) identity: String,
+    pub(crate) identity: Identity,
     pub(crate) generation: Generation,
 }
 
@@ -135,7 +135,8 @@ async fn hold(
     down: &watch::Sender<Option<Instant>>,
 ) -> Result<Ended, tungstenite::Error> {
     let mut request = dial.url.as_str().into_client_request()?;
-    let bearer = HeaderValue::from_str(&format!("Bearer {}", dial.identity))
+    let identity = dial.identity.read().await?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {identity}"))
         .map_err(|error| tungstenite::Error::Io(std::io::Error::other(error)))?;
     request.headers_mut().insert("authorization", bearer);
     let config = WebSocketConfig::default()

@@ -4,9 +4,9 @@ use std::{path::Path, time::Duration};
 
 use futures::StreamExt as _;
 use harness::wire::{
-    Changes, ChangesRequest, CloneRequest, Cloned, CommitRequest, Committed, ProbeReport,
-    ProbeRequest, PushReport, PushRequest, RestoreQuery, Restored, Snapshot, StartRequest, Status,
-    StepError,
+    Changes, ChangesRequest, CloneRequest, Cloned, CommitRequest, Committed, GatewayRequest,
+    ProbeReport, ProbeRequest, PushReport, PushRequest, RestoreQuery, Restored, Snapshot,
+    StartRequest, Status, StepError,
 };
 use reqwest::{Body, Method, Response};
 use serde::{Serialize, de::DeserializeOwned};
@@ -41,6 +41,12 @@ impl Harness {
     pub(crate) async fn status(&self) -> Answer<Status> {
         let request = self.request(Method::GET, "status").timeout(Duration::from_secs(5));
         read(request.send().await).await
+    }
+
+    pub(crate) async fn gateway(&self, request: &GatewayRequest) -> Answer<()> {
+        let request = self.request(Method::POST, "gateway").json(request);
+        let answer = request.timeout(Duration::from_secs(5)).send().await;
+        answer.and_then(Response::error_for_status).map(drop).map_err(SidecarError::Harness)
     }
 
     pub(crate) async fn probe(&self, request: &ProbeRequest) -> Answer<ProbeReport> {

@@ -21,4 +21,4 @@ mod turn;
 mod work;
 
 pub use error::SidecarError;
-pub use work::{Config, run};
+pub use work::{Config, Pod, run};

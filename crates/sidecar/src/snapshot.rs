@@ -24,14 +24,26 @@ const PIECE: u64 = 8 * 1024 * 1024;
 /// The largest bundle.
 const MAX_BUNDLE: u64 = 8 * 1024 * 1024 * 1024;
 const TRIES: u32 = 6;
+/// How long the control plane may take to look at its canary.
+const CANARY: Duration = Duration::from_secs(7);
 
 /// Where bundles are, and by which identity.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) http: reqwest::Client,
     pub(crate) url: Url,
-    pub(crate) identity: String,
+    pub(crate) identity: Identity,
     pub(crate) dir: PathBuf,
+}
+
+/// The file that holds the run's identity. It is read each time: a cluster puts a new one there now and then.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity(pub(crate) PathBuf);
+
+impl Identity {
+    pub(crate) async fn read(&self) -> std::io::Result<String> {
+        Ok(tokio::fs::read_to_string(&self.0).await?.trim().to_owned())
+    }
 }
 
 type Done<T> = Result<T, SidecarError>;
@@ -58,12 +70,25 @@ impl Store {
 
     /// Opens a stored bundle.
     pub(crate) async fn open(&self, digest: &BundleDigest) -> Done<Body> {
-        let request = self.http.get(self.address(digest)).bearer_auth(&self.identity);
+        let identity = self.identity.read().await?;
+        let request = self.http.get(self.address(digest)).bearer_auth(identity);
         let answer = request.send().await.map_err(SidecarError::Harness)?;
         if !answer.status().is_success() {
             return Err(SidecarError::Refused(answer.status().as_u16()));
         }
         Ok(Body::wrap_stream(answer.bytes_stream()))
+    }
+
+    /// Whether the control plane reaches its canary now; not if it cannot be asked.
+    pub(crate) async fn canary_answers(&self) -> bool {
+        let ask = async {
+            let mut url = self.url.clone();
+            url.set_path("/canary");
+            let identity = self.identity.read().await.ok()?;
+            let request = self.http.post(url).bearer_auth(identity).timeout(CANARY);
+            request.send().await.ok()?.json::<link::Canary>().await.ok()
+        };
+        ask.await.is_some_and(|canary| canary.reached)
     }
 
     /// Copies the harness's bundle beside the spool, hashing it.
@@ -103,7 +128,8 @@ impl Store {
 
     async fn try_upload(&self, path: &Path, digest: &BundleDigest, size: u64) -> Done<()> {
         let address = self.address(digest);
-        let head = self.http.head(address.clone()).bearer_auth(&self.identity).send().await;
+        let identity = self.identity.read().await?;
+        let head = self.http.head(address.clone()).bearer_auth(&identity).send().await;
         let head = head.map_err(SidecarError::Harness)?;
         let there =
             head.headers().get("upload-offset").and_then(|value| value.to_str().ok()?.parse().ok());
@@ -121,7 +147,7 @@ impl Store {
             let answer = self
                 .http
                 .put(address.clone())
-                .bearer_auth(&self.identity)
+                .bearer_auth(&identity)
                 .header(header::CONTENT_RANGE, format!("bytes {offset}-{}/{size}", end - 1))
                 .body(piece)
                 .send()

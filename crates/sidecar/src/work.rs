@@ -3,10 +3,12 @@
 
 mod instructions;
 mod look;
+mod pod;
 mod start;
 
 use std::{
-    path::PathBuf,
+    net::IpAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,10 +16,10 @@ use std::{
 use domain::ids::{Generation, RunId};
 use link::{Answered, Ask, Fact, Job, MAX_FRAME_BYTES};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, mpsc},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use url::Url;
 
 use crate::{
@@ -27,7 +29,7 @@ use crate::{
     harness_client::Harness,
     journal::Journal,
     opencode::Client,
-    snapshot::Store,
+    snapshot::{Identity, Store},
     spool::Spool,
 };
 
@@ -59,6 +61,23 @@ pub struct Config {
     pub canary: String,
     /// Go on although the fence cannot be proven.
     pub accept_unenforced: bool,
+    /// Where the agent has this process's network and begins once the fence is proven: a pod.
+    pub pod: Option<Pod>,
+}
+
+/// What is different in a pod.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// The address of the machine on which it is.
+    pub node: Option<IpAddr>,
+}
+
+impl Config {
+    /// A file of the spool that is there once the fence is proven: a pod's startup probe looks for it.
+    #[must_use]
+    pub fn proof(spool_dir: &Path) -> PathBuf {
+        spool_dir.join("fence.proven")
+    }
 }
 
 /// Everything that the parts of a sidecar's life share.
@@ -80,6 +99,8 @@ struct Work {
     changed: bool,
     /// The agent's side is given up: only the link is kept.
     given_up: bool,
+    /// Whether what was there when the pod was told to end is kept.
+    kept_before_the_end: bool,
 }
 
 /// Rings when the agent's events say that something happened.
@@ -101,7 +122,9 @@ enum Next {
 
 /// Runs until the run has ended, or the workload is not wanted any more.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), SidecarError> {
-    let identity = tokio::fs::read_to_string(&config.identity_file).await?.trim().to_owned();
+    let identity = Identity(config.identity_file.clone());
+    // One that cannot be read at all is said at once.
+    identity.read().await?;
     let shared = Shared::new(Spool::open(&config.spool_dir)?);
     let journal = Journal::open(&config.spool_dir)?;
     let harness = Harness::at(&config.harness_socket).map_err(SidecarError::Harness)?;
@@ -131,6 +154,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), SidecarE
         last_snapshot: Instant::now(),
         changed: false,
         given_up: false,
+        kept_before_the_end: false,
     };
     let result = work.live(&stop).await;
     linked.cancel();
@@ -178,6 +202,9 @@ impl Work {
         }
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (broken, mut fence_broke) = mpsc::channel(1);
+        let proving = self.prove_again(broken);
+        let _proving = AbortOnDropHandle::new(tokio::spawn(proving));
         let wake = self.listen();
         loop {
             tokio::select! {
@@ -200,7 +227,9 @@ impl Work {
                 _ = ticks.tick() => {
                     self.watch_link().await?;
                     self.look().await?;
+                    self.keep_before_the_end().await?;
                 }
+                Some(probes) = fence_broke.recv() => self.fence_broke(probes).await?,
                 () = stop.cancelled() => {
                     self.stopped().await;
                     return Ok(());

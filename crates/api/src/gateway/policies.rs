@@ -23,6 +23,9 @@ pub struct Policy {
     pub hosts: Vec<String>,
     /// Whether model and repository are shut.
     pub suspended: bool,
+    /// The SHA-256, in hexadecimal, of what opens the run's door over TCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub door_sha256: Option<String>,
 }
 
 /// The policies of all active runs, and their name.

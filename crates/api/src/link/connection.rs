@@ -14,12 +14,12 @@ use futures::FutureExt as _;
 use link::{Answered, Body, Down, Instruct, Instruction, Item, Up};
 use tokio::{
     sync::oneshot,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use super::{
     LinkState, Told,
-    identity::Identified,
+    identity::{Identified, Unidentified},
     instructions::{Pending, instructions},
     registry::{Question, Registered},
     store::{self, StoreFailure, Taken},
@@ -31,6 +31,8 @@ const HELLO: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(5);
 /// A peer that is silent for longer is gone.
 const SILENCE: Duration = Duration::from_secs(20);
+/// How often the identity of an open link is checked again.
+const RECHECK: Duration = Duration::from_mins(5);
 /// How often the run's stream is looked at without a ring: other replicas append too.
 const POLL: Duration = Duration::from_secs(1);
 /// The longest that one message to the peer may take.
@@ -45,7 +47,8 @@ const MAX_OUTPUT_FRAME: usize = 256 * 1024;
 
 /// Who dials.
 pub(super) enum Caller {
-    Known(RunId, Generation),
+    Known { run: RunId, generation: Generation, token: String },
+    NotYet,
     Unknown,
 }
 
@@ -75,9 +78,13 @@ const fn refused(reason: &'static str, retry: bool) -> Ending {
 pub(super) async fn serve(mut socket: WebSocket, link: LinkState, caller: Caller) {
     let ending = match caller {
         Caller::Unknown => refused("the identity is unknown", false),
-        Caller::Known(run, generation) => {
+        Caller::NotYet => refused("the workload is not recorded yet", true),
+        Caller::Known { run, generation, token } => {
             match Connection::open(&mut socket, &link, run, generation).await {
-                Ok(mut connection) => connection.serve().await,
+                Ok(mut connection) => tokio::select! {
+                    ending = connection.serve() => ending,
+                    ending = watch_identity(&link, (run, generation), &token) => ending,
+                },
                 Err(ending) => ending,
             }
         }
@@ -95,6 +102,23 @@ pub(super) async fn serve(mut socket: WebSocket, link: LinkState, caller: Caller
     // What the peer still sends is read away: closing over it would reset the connection, and the peer
     // might never see why.
     let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+}
+
+/// Returns once the identity is another's or nobody's. While nobody can tell, it stays what it was.
+async fn watch_identity(link: &LinkState, known: (RunId, Generation), token: &str) -> Ending {
+    loop {
+        sleep(RECHECK).await;
+        match link.identities.identify(token).await {
+            Ok(now) if now == known => {}
+            Ok(_) | Err(Unidentified::Unknown | Unidentified::Superseded) => {
+                return refused("the identity is not valid any more", false);
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(run = %known.0, error, "an identity was not checked again");
+            }
+        }
+    }
 }
 
 struct Connection<'a> {

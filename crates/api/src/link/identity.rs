@@ -2,11 +2,12 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use commands::StoreError;
+use commands::{Commands, StoreError};
 use domain::{
     ids::{Generation, RunId, SessionId},
     run::{self, Requested},
 };
+use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 
@@ -43,21 +44,50 @@ pub enum Unidentified {
     /// The token is nobody's.
     #[error("the identity is unknown")]
     Unknown,
+    /// The workload is not recorded yet.
+    #[error("the workload is not recorded yet: try again")]
+    NotYet,
     /// The run has gone on without this workload.
     #[error("the identity was superseded")]
     Superseded,
     /// It could not be looked up.
     #[error("the identity could not be looked up")]
     Store(#[from] StoreError),
+    /// Whoever knows the identities does not answer.
+    #[error("the identity could not be checked now")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The SHA-256 of the request's bearer token.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<[u8; 32]> {
+/// Who knows whose a token is.
+pub trait Identities: Send + Sync {
+    /// The workload that shows this token: the run comes from the token, never from what the caller says.
+    fn identify<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<(RunId, Generation), Unidentified>>;
+}
+
+/// The tokens that an adapter had issued, known by their digests.
+pub struct Issued(pub Commands);
+
+impl Identities for Issued {
+    fn identify<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<(RunId, Generation), Unidentified>> {
+        Box::pin(async move {
+            let known = self.0.identify(Sha256::digest(token).into()).await?;
+            known.ok_or(Unidentified::Unknown)
+        })
+    }
+}
+
+/// The request's bearer token.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
-        .then(|| Sha256::digest(token.as_bytes()).into())
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 impl FromRequestParts<LinkState> for Identified {
@@ -68,8 +98,7 @@ impl FromRequestParts<LinkState> for Identified {
         state: &LinkState,
     ) -> Result<Self, Self::Rejection> {
         let token = bearer(&parts.headers).ok_or(Unidentified::Missing)?;
-        let known = state.commands.identify(token).await?;
-        let (run, generation) = known.ok_or(Unidentified::Unknown)?;
+        let (run, generation) = state.identities.identify(token).await?;
         match state.commands.load_run(run).await?.0 {
             run::State::Known(known) if known.generation == Some(generation) => {
                 Ok(Self { run, generation, requested: known.requested })
@@ -84,7 +113,8 @@ impl IntoResponse for Unidentified {
         let status = match &self {
             Self::Missing | Self::Unknown => StatusCode::UNAUTHORIZED,
             Self::Superseded => StatusCode::FORBIDDEN,
-            Self::Store(error) => {
+            Self::NotYet => StatusCode::SERVICE_UNAVAILABLE,
+            error @ (Self::Store(_) | Self::Away(_)) => {
                 tracing::error!(error = error as &dyn std::error::Error, "no identity");
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -7,7 +7,7 @@ use domain::{
     run::{self, Requested},
     session,
 };
-use link::Job;
+use link::{Door, Job};
 use serde_json::Value;
 use url::Url;
 
@@ -26,6 +26,8 @@ pub struct JobSettings {
     pub author: Arc<dyn Fn(UserId) -> Author + Send + Sync>,
     /// How many seconds between snapshots while something changes.
     pub snapshot_interval_seconds: u32,
+    /// The door at the gateway of a run's workload, where it needs one of its own.
+    pub door: Arc<dyn Fn(RunId, Generation) -> Option<Door> + Send + Sync>,
 }
 
 /// Who a commit is by.
@@ -79,6 +81,7 @@ impl JobSettings {
             model: self.model.clone(),
             link_timeout_seconds: requested.link_timeout_seconds,
             snapshot_interval_seconds: self.snapshot_interval_seconds,
+            door: (self.door)(run, generation),
             repo: requested.repo,
             base: requested.base,
             branch: requested.branch,

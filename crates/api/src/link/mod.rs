@@ -17,7 +17,7 @@ mod router;
 mod silence;
 mod store;
 
-pub use identity::{Identified, Unidentified};
+pub use identity::{Identified, Identities, Issued, Unidentified};
 pub use instructions::{Pending, Told, instructions};
 pub use job::{Author, JobSettings};
 pub(crate) use kept::changes_edition;

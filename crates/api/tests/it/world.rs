@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::{
     bundles::Bundles,
-    link::{Author, JobSettings, LinkState, Links, router},
+    link::{Author, Issued, JobSettings, LinkState, Links, router},
     output::Outputs,
 };
 use commands::{Caused, Commands, Context};
@@ -100,6 +100,7 @@ impl World {
             permission: Arc::new(|_| serde_json::json!({ "*": "allow" })),
             author: Arc::new(|_| Author { name: "A".to_owned(), email: "a@test".to_owned() }),
             snapshot_interval_seconds: 60,
+            door: Arc::new(|_, _| None),
         };
         LinkState {
             commands: self.commands.clone(),
@@ -107,6 +108,8 @@ impl World {
             bundles: self.bundles.clone(),
             links: self.links.clone(),
             job: Arc::new(job),
+            identities: Arc::new(Issued(self.commands.clone())),
+            canary: "127.0.0.1:1".into(),
         }
     }
 

@@ -41,6 +41,10 @@ pub struct Policy {
     /// Nothing passes until this is false again.
     #[serde(default)]
     pub suspended: bool,
+    /// The SHA-256, in hexadecimal, of the credential that opens the run's door over TCP; without one it
+    /// has none there.
+    #[serde(default)]
+    pub door_sha256: Option<String>,
 }
 
 /// The policies of all runs that are to have a door, and the control plane's tag for this list.

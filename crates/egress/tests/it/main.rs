@@ -11,4 +11,5 @@ mod network;
 mod policy;
 mod process;
 mod proxy;
+mod tunnel;
 mod world;

@@ -58,6 +58,7 @@ impl World {
             model: None,
             git: upstream("http://127.0.0.1:9/", FORGE_TOKEN),
             allow: vec![],
+            listen: None,
             admin_listen: None,
         };
         Self {
@@ -129,6 +130,11 @@ impl World {
 
     pub(crate) fn admin(mut self, address: SocketAddr) -> Self {
         self.config.admin_listen = Some(address);
+        self
+    }
+
+    pub(crate) fn listen(mut self, address: SocketAddr) -> Self {
+        self.config.listen = Some(address);
         self
     }
 
@@ -234,6 +240,7 @@ pub(crate) fn policy(repo: &str, branch: &str) -> Policy {
         egress: Mode::Github,
         hosts: Vec::<HostRule>::new(),
         suspended: false,
+        door_sha256: None,
     }
 }
 

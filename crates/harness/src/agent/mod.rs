@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     failure::{Failure, Step},
     processes,
-    wire::{Agent, Status},
+    wire::Agent,
 };
 
 /// How long it has to answer.
@@ -120,14 +120,13 @@ impl Agents {
     }
 
     /// How it is.
-    pub(crate) fn status(&self) -> Status {
-        let agent = match &*self.state.borrow() {
+    pub(crate) fn status(&self) -> Agent {
+        match &*self.state.borrow() {
             State::NotStarted => Agent::NotStarted,
             State::Starting(_) => Agent::Starting,
             State::Running(running) => Agent::Running { version: running.version.clone() },
             State::Exited(status) => Agent::Exited { code: status.code(), signal: status.signal() },
-        };
-        Status { agent, harness_version: env!("CARGO_PKG_VERSION").to_owned() }
+        }
     }
 
     /// Its process, while there is one.

@@ -23,7 +23,7 @@ use axum::{
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{SignalKind, signal},
-    sync::{Mutex, Notify},
+    sync::{Mutex, Notify, watch},
     time::timeout,
 };
 
@@ -32,7 +32,9 @@ use crate::{
     bundle::Bundle,
     config::Config,
     failure::Failure,
-    forward, git,
+    forward::{self, Way},
+    git,
+    wire::Status,
 };
 
 /// How long a SIGTERM is held so that the sidecar can take its snapshot.
@@ -44,6 +46,8 @@ const LEAVE: Duration = Duration::from_secs(5);
 pub(crate) struct Harness {
     pub(crate) config: Config,
     pub(crate) agents: Arc<Agents>,
+    /// How the gateway is reached, once that is known.
+    way: watch::Sender<Option<Way>>,
     /// One step on the workspace at a time; and the bundle that waits to be fetched.
     steps: Mutex<Option<Bundle>>,
     /// Whether SIGTERM came.
@@ -52,16 +56,29 @@ pub(crate) struct Harness {
     kept: Notify,
 }
 
+impl Harness {
+    /// How things are on this side.
+    pub(crate) fn status(&self) -> Status {
+        Status {
+            agent: self.agents.status(),
+            harness_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ending: self.ending.load(Ordering::SeqCst),
+        }
+    }
+}
+
 /// Serves until SIGTERM, held while the sidecar may still want a snapshot.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     git::configure(&config).map_err(|failure| anyhow::anyhow!("{failure}"))?;
     let proxy = TcpListener::bind(config.proxy).await?;
     let listener = listen(&config.socket)?;
-    tokio::spawn(forward::forward(proxy, config.gateway.clone()));
+    let way = watch::Sender::new(config.gateway.clone().map(Way::Socket));
+    tokio::spawn(forward::forward(proxy, way.subscribe()));
     let harness = Arc::new(Harness {
         agents: Arc::new(Agents::new(config.clone())),
         config,
+        way,
         steps: Mutex::new(None),
         ending: AtomicBool::new(false),
         kept: Notify::new(),
@@ -106,6 +123,7 @@ async fn hold(harness: &Harness) {
 fn router(harness: Arc<Harness>) -> Router {
     Router::new()
         .route("/v1/status", get(steps::status))
+        .route("/v1/gateway", post(steps::gateway))
         .route("/v1/probe", post(steps::probe_fence))
         .route("/v1/clone", post(steps::clone))
         .route("/v1/restore", post(steps::restore).layer(DefaultBodyLimit::disable()))

@@ -11,11 +11,12 @@ use super::{Harness, asked::Asked};
 use crate::{
     bundle,
     failure::{Failure, Step},
+    forward::Way,
     git, probe,
     wire::{
-        Changes, ChangesRequest, CloneRequest, Cloned, CommitRequest, Committed, ProbeReport,
-        ProbeRequest, PushReport, PushRequest, RestoreQuery, Restored, Snapshot, StartRequest,
-        Status,
+        Changes, ChangesRequest, CloneRequest, Cloned, CommitRequest, Committed, GatewayRequest,
+        ProbeReport, ProbeRequest, PushReport, PushRequest, RestoreQuery, Restored, Snapshot,
+        StartRequest, Status,
     },
 };
 
@@ -30,7 +31,11 @@ async fn to_the_end<T: Send + 'static>(
 }
 
 pub(super) async fn status(State(harness): Shared) -> Json<Status> {
-    Json(harness.agents.status())
+    Json(harness.status())
+}
+
+pub(super) async fn gateway(State(harness): Shared, Asked(request): Asked<GatewayRequest>) {
+    harness.way.send_replace(Some(Way::Tunnel(request)));
 }
 
 pub(super) async fn probe_fence(Asked(request): Asked<ProbeRequest>) -> Json<ProbeReport> {
@@ -73,7 +78,7 @@ pub(super) async fn start(
 ) -> Step<Json<Status>> {
     to_the_end(async move {
         harness.agents.start(&request.config).await?;
-        Ok(harness.agents.status())
+        Ok(harness.status())
     })
     .await
 }
@@ -81,7 +86,7 @@ pub(super) async fn start(
 pub(super) async fn stop(State(harness): Shared) -> Step<Json<Status>> {
     to_the_end(async move {
         harness.agents.stop().await;
-        Ok(harness.agents.status())
+        Ok(harness.status())
     })
     .await
 }

@@ -17,7 +17,7 @@ async fn a_second_run_on_empty_directories_continues_the_same_session() {
             "remember the plums. run: head -c 8 /dev/urandom | xxd -p; echo x > made.txt",
         )
         .await;
-    let told = harness.messages(&session).await;
+    let told = harness.settled_messages(&session).await;
     let nonce = told.as_array().unwrap().iter().find_map(|message| {
         let parts = message["parts"].as_array()?;
         let part = parts.iter().find(|part| part["type"] == "tool")?;

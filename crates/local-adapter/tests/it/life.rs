@@ -271,6 +271,8 @@ async fn an_ended_runs_sidecar_may_say_its_last_words() {
         accept_unenforced: false,
         memory_mib: 256,
         disk_mib: 256,
+        egress: "github".to_owned(),
+        deadline_seconds: 3600,
     });
     installation.removed(run).await;
     assert!(installation.dir.path().join("paddock.said").exists());

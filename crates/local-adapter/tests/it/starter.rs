@@ -48,6 +48,8 @@ async fn runs_an_adapter() {
         accept_unenforced: false,
         memory_mib: 256,
         disk_mib: 256,
+        egress: "github".to_owned(),
+        deadline_seconds: 3600,
     });
     let config = Installation::config_in(&dir(), number("PADDOCK_TEST_UID").parse().unwrap());
     run_with(config, board, CancellationToken::new()).await;

@@ -282,6 +282,8 @@ impl Installation {
             accept_unenforced: false,
             memory_mib: 256,
             disk_mib: 256,
+            egress: "github".to_owned(),
+            deadline_seconds: 3600,
         };
         change(&mut desired);
         let run = desired.run;

@@ -139,6 +139,8 @@ async fn an_adapter_can_be_killed_at_any_point_of_making_a_workload() {
             accept_unenforced: false,
             memory_mib: 256,
             disk_mib: 256,
+            egress: "github".to_owned(),
+            deadline_seconds: 3600,
         });
         let created = installation
             .report(run, |report| match report {

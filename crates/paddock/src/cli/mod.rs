@@ -56,6 +56,9 @@ enum Command {
     /// Run beside one agent; started by an adapter.
     #[command(hide = true)]
     Sidecar(roles::SidecarArgs),
+    /// Whether a sidecar has proven its fence; a pod's startup probe.
+    #[command(hide = true)]
+    FenceProven(roles::FenceArgs),
     /// Bring the database's schema up to date, as its owner.
     Migrate(roles::MigrateArgs),
     /// Look at the configuration.
@@ -86,6 +89,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => crate::serve::serve(*args).await,
         Command::Egress(args) => roles::egress(args).await,
         Command::Sidecar(args) => roles::sidecar(args).await,
+        Command::FenceProven(args) => Ok(roles::fence_proven(&args)),
         Command::Migrate(args) => roles::migrate(args).await,
         Command::Config(command) => roles::config(command, json),
         Command::Log(command) => log::log(command, json).await,

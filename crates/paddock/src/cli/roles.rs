@@ -40,6 +40,29 @@ pub(crate) struct SidecarArgs {
     /// Go on although the fence cannot be proven.
     #[arg(long)]
     accept_unenforced: bool,
+    /// It is in a pod with the agent, which begins once the fence is proven.
+    #[arg(long)]
+    pod: bool,
+    /// The address of the machine on which the pod is.
+    #[arg(long, env = "PADDOCK_NODE_ADDRESS", requires = "pod")]
+    node: Option<std::net::IpAddr>,
+}
+
+/// `paddock fence-proven`'s flags.
+#[derive(Args)]
+pub(crate) struct FenceArgs {
+    /// Where the sidecar keeps what is not acknowledged.
+    #[arg(long)]
+    spool_dir: PathBuf,
+}
+
+/// Says whether the sidecar has proven the fence: a pod's startup probe.
+pub(crate) fn fence_proven(args: &FenceArgs) -> ExitCode {
+    if sidecar::Config::proof(&args.spool_dir).exists() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("the fence is not proven yet");
+    ExitCode::FAILURE
 }
 
 /// `paddock migrate`'s flags.
@@ -91,6 +114,7 @@ pub(crate) async fn egress(args: EgressArgs) -> anyhow::Result<ExitCode> {
                 .map(|token| token.expose().to_owned().into()),
         },
         allow: args.allow.iter().map(|rule| rule.parse()).collect::<Result<_, _>>()?,
+        listen: args.listen,
         admin_listen: None,
     };
     egress::run(config, stop_on_signal()?).await?;
@@ -110,6 +134,7 @@ pub(crate) async fn sidecar(args: SidecarArgs) -> anyhow::Result<ExitCode> {
         spool_dir: args.spool_dir,
         canary: args.canary,
         accept_unenforced: args.accept_unenforced,
+        pod: args.pod.then_some(sidecar::Pod { node: args.node }),
     };
     sidecar::run(config, stop_on_signal()?).await?;
     Ok(ExitCode::SUCCESS)

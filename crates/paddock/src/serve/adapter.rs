@@ -1,4 +1,4 @@
-//! How the adapter of this machine stands.
+//! How the adapter stands: that of this machine, or that of a cluster.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -9,7 +9,7 @@ use std::{
 
 use api::system::Finding;
 use futures::FutureExt as _;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// How long a sandbox that could be made counts.
 const GOOD: Duration = Duration::from_mins(1);
@@ -22,9 +22,16 @@ pub(super) struct Adapter(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// What it cannot work without.
-    programs: Vec<PathBuf>,
+    kind: Kind,
     known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Runs are sandboxes here; it cannot work without these programs.
+    Machine(Vec<PathBuf>),
+    /// Runs are pods; this says why none can be made.
+    Cluster(watch::Sender<Option<String>>),
 }
 
 #[derive(Debug, Default)]
@@ -37,8 +44,14 @@ struct Known {
 }
 
 impl Adapter {
-    pub(super) fn new(programs: Vec<PathBuf>) -> Self {
-        Self(Arc::new(Shared { programs, known: Mutex::default() }))
+    /// That of this machine.
+    pub(super) fn of_machine(programs: Vec<PathBuf>) -> Self {
+        Self(Arc::new(Shared { kind: Kind::Machine(programs), known: Mutex::default() }))
+    }
+
+    /// That of a cluster, which says how it stands.
+    pub(super) fn of_cluster(health: watch::Sender<Option<String>>) -> Self {
+        Self(Arc::new(Shared { kind: Kind::Cluster(health), known: Mutex::default() }))
     }
 
     /// Takes note that it does not run.
@@ -56,9 +69,16 @@ impl Adapter {
 
     /// Why no run can start, as far as it can be told at once.
     pub(super) fn problem(&self) -> Option<String> {
-        let missing = self.0.programs.iter().find(|program| !program.is_file());
-        if let Some(program) = missing {
-            return Some(format!("{} is missing", program.display()));
+        match &self.0.kind {
+            Kind::Cluster(health) => {
+                let stopped = self.known().stopped.clone();
+                return stopped.or_else(|| health.borrow().clone());
+            }
+            Kind::Machine(programs) => {
+                if let Some(program) = programs.iter().find(|program| !program.is_file()) {
+                    return Some(format!("{} is missing", program.display()));
+                }
+            }
         }
         let known = self.known();
         let sandbox = known.sandbox.as_ref().and_then(|(_, problem)| problem.clone());
@@ -67,7 +87,8 @@ impl Adapter {
 
     /// The same, for the page; now and then it is tried whether a sandbox can be made.
     pub(super) fn look(&self) -> Finding {
-        let due = {
+        let on_this_machine = matches!(self.0.kind, Kind::Machine(_));
+        let due = on_this_machine && {
             let mut known = self.known();
             let lasts = |problem: &Option<String>| if problem.is_none() { GOOD } else { BAD };
             let fresh = known.sandbox.as_ref();
@@ -79,7 +100,8 @@ impl Adapter {
         }
         match self.problem() {
             Some(problem) => Finding::wrong(problem),
-            None => Finding::well("runs can start on this machine"),
+            None if on_this_machine => Finding::well("runs can start on this machine"),
+            None => Finding::well("runs can start on the cluster"),
         }
     }
 

@@ -1,6 +1,8 @@
 //! `paddock serve`: the control plane, put together.
 
 mod adapter;
+mod cluster;
+mod doors;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -12,7 +14,7 @@ use api::{
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
     health::HealthState,
-    link::{Author, JobSettings, LinkState, Links},
+    link::{Author, Identities, Issued, JobSettings, LinkState, Links},
     output::Outputs,
     pulls::PullChecks,
     system::{PartName, Probe, System},
@@ -24,7 +26,8 @@ use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::adapter::Adapter;
+pub(crate) use self::doors::Doors;
+use self::{adapter::Adapter, cluster::PodTokens};
 use crate::{
     cli::stop_on_signal,
     config::{Effective, ServeArgs},
@@ -84,7 +87,16 @@ struct Parts {
     policies: Policies,
     nats: async_nats::Client,
     adapter: Adapter,
+    doors: Doors,
+    cluster: Option<Cluster>,
     system: System,
+}
+
+/// What there is where runs are pods.
+struct Cluster {
+    client: kube::Client,
+    config: k8s_adapter::Config,
+    health: k8s_adapter::Health,
 }
 
 /// Runs the control plane until it is told to stop.
@@ -98,6 +110,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let parts = Parts::new(config, pool).await?;
     let listeners = parts.listen().await?;
     let mut running = JoinSet::new();
+    if let Some(kubernetes) = &parts.config.kubernetes {
+        running.spawn(cluster::canary(bind(kubernetes.canary_listen).await?));
+    }
     parts.start_log(&mut running, &shutdown);
     parts.start_tasks(&mut running, &shutdown);
     for (listener, router) in listeners {
@@ -133,7 +148,21 @@ impl Parts {
         let gateway = GatewayState::new(policies.clone(), decisions.clone(), token);
         let progress = Progress::new();
         let nats = connect_nats(config.nats_url.expose()).await?;
-        let adapter = Adapter::new(vec![config.harness.clone(), config.opencode.clone()]);
+        let (adapter, cluster, doors) = match &config.kubernetes {
+            None => {
+                let programs = vec![config.harness.clone(), config.opencode.clone()];
+                (Adapter::of_machine(programs), None, Doors::none())
+            }
+            Some(kubernetes) => {
+                let client = cluster::client().await?;
+                let health =
+                    k8s_adapter::Health::new(Some("the cluster was not looked at yet".to_owned()));
+                let adapter = Adapter::of_cluster(health.clone());
+                let doors = Doors::at(kubernetes.egress_address, config.gateway_token.expose());
+                let config = cluster::config(kubernetes)?;
+                (adapter, Some(Cluster { client, config, health }), doors)
+            }
+        };
         let probes = vec![
             Probe::database(views.clone()),
             Probe::sequencer(progress.clone()),
@@ -162,6 +191,8 @@ impl Parts {
             policies,
             nats,
             adapter,
+            doors,
+            cluster,
             commands,
             config,
         })
@@ -183,11 +214,7 @@ impl Parts {
             (config.gateway_listen, api::gateway::router(self.gateway.clone())),
             (config.admin_listen, api::health::router(health)),
         ] {
-            let listener = match TcpListener::bind(address).await {
-                Ok(listener) => listener,
-                Err(error) => bail!("cannot listen on {address}: {error}; choose another address"),
-            };
-            listeners.push((listener, router));
+            listeners.push((bind(address).await?, router));
         }
         Ok(listeners)
     }
@@ -213,6 +240,18 @@ impl Parts {
 
     fn link_state(&self) -> LinkState {
         let profiles = self.config.profiles.clone();
+        let doors = self.doors.clone();
+        let identities: Arc<dyn Identities> = match &self.cluster {
+            None => Arc::new(Issued(self.commands.clone())),
+            Some(Cluster { client, config, .. }) => {
+                let reviewer = k8s_adapter::Reviewer::new(client.clone(), &config.namespace);
+                Arc::new(PodTokens::new(reviewer, self.commands.clone()))
+            }
+        };
+        let canary = match &self.cluster {
+            None => self.config.link_listen.to_string(),
+            Some(cluster) => cluster.config.canary.clone(),
+        };
         LinkState {
             commands: self.commands.clone(),
             outputs: self.outputs.clone(),
@@ -228,7 +267,10 @@ impl Parts {
                     email: format!("{user}@users.noreply.paddock.dev"),
                 }),
                 snapshot_interval_seconds: SNAPSHOT_INTERVAL,
+                door: Arc::new(move |run, generation| doors.door(run, generation)),
             }),
+            identities,
+            canary: canary.into(),
         }
     }
 
@@ -260,7 +302,7 @@ impl Parts {
         running.spawn(async move { commands.flush_refusals_until(stop).await });
     }
 
-    /// What the control plane does by itself, and the adapter of this machine.
+    /// What the control plane does by itself, and the adapter.
     fn start_tasks(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
         let tools = Tools {
             commands: self.commands.clone(),
@@ -270,14 +312,28 @@ impl Parts {
             outputs: self.outputs.clone(),
             pulls: self.pulls.clone(),
             policies: self.policies.clone(),
+            doors: self.doors.clone(),
             public_url: self.config.public_url.clone(),
         };
         let limits = Limits {
             max_runs: self.config.max_runs,
             max_runs_per_owner: self.config.max_runs_per_owner,
+            by_memory_here: self.cluster.is_none(),
         };
         running.spawn(tasks::run(tools, limits, shutdown.clone()));
         running.spawn(self.system.clone().run(shutdown.clone()));
+        if let Some(Cluster { client, config, health }) = &self.cluster {
+            let adapter = k8s_adapter::run(
+                config.clone(),
+                client.clone(),
+                self.commands.clone(),
+                self.views.clone(),
+                health.clone(),
+                shutdown.clone(),
+            );
+            running.spawn(self.adapter.clone().run(adapter));
+            return;
+        }
         match self.adapter_config() {
             Ok(config) => {
                 let (commands, views) = (self.commands.clone(), self.views.clone());
@@ -305,6 +361,13 @@ impl Parts {
             gateway_sockets: config.data_dir.join("egress/runs"),
             uid_base: uid_base(&config.data_dir),
         })
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) => bail!("cannot listen on {address}: {error}; choose another address"),
     }
 }
 

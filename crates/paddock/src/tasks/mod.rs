@@ -28,6 +28,8 @@ use url::Url;
 
 pub(crate) use admission::Limits;
 
+use crate::serve::Doors;
+
 /// How long a round waits without news.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How long it waits after them, so that a burst makes one round.
@@ -43,6 +45,7 @@ pub(crate) struct Tools {
     pub(crate) outputs: Outputs,
     pub(crate) pulls: PullChecks,
     pub(crate) policies: Policies,
+    pub(crate) doors: Doors,
     /// The address of the page, for links to runs.
     pub(crate) public_url: Url,
 }

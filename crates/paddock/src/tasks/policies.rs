@@ -4,15 +4,21 @@ use api::gateway::{Policies, Policy};
 use projections::Views;
 
 use super::{Task, Tools};
+use crate::serve::Doors;
 
 pub(super) struct Publication {
     views: Views,
     policies: Policies,
+    doors: Doors,
 }
 
 impl Publication {
     pub(super) fn new(tools: &Tools) -> Self {
-        Self { views: tools.views.clone(), policies: tools.policies.clone() }
+        Self {
+            views: tools.views.clone(),
+            policies: tools.policies.clone(),
+            doors: tools.doors.clone(),
+        }
     }
 }
 
@@ -23,6 +29,9 @@ impl Task for Publication {
         let runs = self.views.active_runs().await?;
         let policies = runs.into_iter().map(|run| Policy {
             run: run.id,
+            door_sha256: run
+                .generation
+                .and_then(|generation| self.doors.sha256(run.id, generation)),
             repo: run.requested.repo,
             branch: run.requested.branch,
             egress: run.requested.egress,

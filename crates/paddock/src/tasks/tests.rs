@@ -161,6 +161,7 @@ impl World {
             bundles: Bundles::open_store(pool.clone(), &address, 1024).await.unwrap(),
             outputs: Outputs::new(pool),
             pulls: pulls.clone(),
+            doors: crate::serve::Doors::none(),
             policies: policies.clone(),
             public_url: Url::parse("https://paddock.test/").unwrap(),
         };
@@ -268,7 +269,7 @@ impl World {
     }
 }
 
-const ONE: Limits = Limits { max_runs: 1, max_runs_per_owner: 1 };
+const ONE: Limits = Limits { max_runs: 1, max_runs_per_owner: 1, by_memory_here: true };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_admitted_published_after_a_failure_and_makes_room_for_the_next() {
@@ -379,7 +380,8 @@ async fn gateways_are_told_of_a_run_from_its_admission_to_its_end() {
 
 #[tokio::test]
 async fn what_becomes_of_a_pull_request_is_recorded_once() {
-    let world = World::new(Limits { max_runs: 4, max_runs_per_owner: 4 }).await;
+    let world =
+        World::new(Limits { max_runs: 4, max_runs_per_owner: 4, by_memory_here: true }).await;
     let run = world.start(|requested| requested.linger_seconds = 0).await;
     world.until(run, |event| matches!(event, Event::Admitted { .. })).await;
     world.work(run).await;

@@ -120,6 +120,8 @@ impl Views {
                     accept_unenforced: row.requested.accept_unenforced,
                     memory_mib: row.requested.memory_mib,
                     disk_mib: row.requested.disk_mib,
+                    egress: row.requested.egress,
+                    deadline_seconds: row.requested.deadline_seconds,
                 })
             })
             .collect())

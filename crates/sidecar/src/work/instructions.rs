@@ -47,7 +47,7 @@ impl Work {
             Err(error) => {
                 tracing::warn!(%error, "an instruction could not be carried out");
                 // Either the agent's side is gone, and that is said; or this one step failed.
-                if self.is_alive().await? {
+                if self.answers().await? {
                     self.give_up(&error)?;
                 }
                 Ok(Next::Continue)

@@ -2,13 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::run::{Failure, Usage, Verdict};
+use domain::{
+    run::{Failure, Usage},
+    workload::DOOR,
+};
 use futures::StreamExt as _;
-use harness::wire::{Agent, CloneRequest, RestoreQuery, StartRequest, StepErrorKind};
+use harness::wire::{
+    Agent, CloneRequest, GatewayRequest, RestoreQuery, StartRequest, StepErrorKind,
+};
 use link::Fact;
 use tokio::time::{Instant, sleep};
 
-use super::{HARNESS_SILENCE, Woken, Work, lock};
+use super::{Config, HARNESS_SILENCE, Woken, Work, lock};
 use crate::{
     SidecarError, fence,
     growing::{Growing, Heard},
@@ -16,8 +21,12 @@ use crate::{
     opencode::Session,
 };
 
+/// How long an agent that lives may leave a question unanswered.
+const AGENT_SILENCE: Duration = Duration::from_secs(5);
 /// How long the sandbox has to begin.
 const HARNESS_START: Duration = Duration::from_mins(1);
+/// How long the agent's container has: its image may still have to be pulled.
+const HARNESS_START_IN_A_POD: Duration = Duration::from_mins(15);
 
 /// What a failure of the workload is, for the run.
 pub(super) fn fact_of(error: &SidecarError) -> Fact {
@@ -45,16 +54,18 @@ pub(super) fn fact_of(error: &SidecarError) -> Fact {
 
 impl Work {
     pub(super) async fn bring_up(&mut self) -> Result<(), SidecarError> {
-        self.await_harness().await?;
-        if !self.journal.notes.fenced {
-            let probes = fence::prove(&self.harness, &self.config.canary).await?;
-            let open = probes.iter().any(|probe| probe.verdict == Verdict::Reached)
-                || probes.first().is_some_and(|probe| probe.verdict == Verdict::NotProvable);
-            self.say(Fact::Fence { probes })?;
-            if open && !self.config.accept_unenforced {
-                return Err(SidecarError::Nonsense("the fence is not proven".to_owned()));
-            }
-            self.journal.note(|notes| notes.fenced = true)?;
+        if self.config.pod.is_some() {
+            // The agent's container begins after the proof.
+            self.prove_fence().await?;
+            self.await_harness(HARNESS_START_IN_A_POD).await?;
+        } else {
+            self.await_harness(HARNESS_START).await?;
+            self.prove_fence().await?;
+        }
+        if let Some(door) = &self.job.door {
+            let login = format!("{}:{}", self.config.run, door.credential);
+            let (address, door) = (door.address.clone(), DOOR.to_owned());
+            self.harness.gateway(&GatewayRequest { address, door, login }).await?;
         }
         if !self.journal.notes.restored {
             self.put_repository().await?;
@@ -76,8 +87,30 @@ impl Work {
         Ok(())
     }
 
-    async fn await_harness(&self) -> Result<(), SidecarError> {
-        let until = Instant::now() + HARNESS_START;
+    async fn prove_fence(&mut self) -> Result<(), SidecarError> {
+        if self.journal.notes.fenced {
+            return Ok(());
+        }
+        let probes = fence::prove(self.vantage(), &self.config.canary).await?;
+        let open = fence::is_open(&probes);
+        self.say(Fact::Fence { probes })?;
+        if open && !self.config.accept_unenforced {
+            return Err(SidecarError::Nonsense("the fence is not proven".to_owned()));
+        }
+        std::fs::write(Config::proof(&self.config.spool_dir), [])?;
+        Ok(self.journal.note(|notes| notes.fenced = true)?)
+    }
+
+    /// From where the agent's ways out are tried.
+    pub(super) fn vantage(&self) -> fence::From<'_> {
+        match &self.config.pod {
+            Some(pod) => fence::From::Here { store: &self.store, node: pod.node },
+            None => fence::From::Inside(&self.harness),
+        }
+    }
+
+    async fn await_harness(&self, patience: Duration) -> Result<(), SidecarError> {
+        let until = Instant::now() + patience;
         loop {
             match self.harness.status().await {
                 Ok(_) => return Ok(()),
@@ -198,6 +231,21 @@ impl Work {
                 }
                 Err(_) => sleep(Duration::from_millis(200)).await,
             }
+        }
+    }
+
+    /// Whether the agent answers, or at least lives: one that has just been killed is said to run until its
+    /// end is noticed, and what was asked of it in that moment fails.
+    pub(super) async fn answers(&mut self) -> Result<bool, SidecarError> {
+        let until = Instant::now() + AGENT_SILENCE;
+        loop {
+            if !self.is_alive().await? {
+                return Ok(false);
+            }
+            if self.agent.status().await.is_ok() || Instant::now() > until {
+                return Ok(true);
+            }
+            sleep(Duration::from_millis(100)).await;
         }
     }
 

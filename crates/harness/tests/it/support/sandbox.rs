@@ -224,6 +224,19 @@ impl Harness {
         panic!("the turn did not end: {:#}", self.messages(session).await);
     }
 
+    /// The messages once they stay as they are: the agent writes a title and the like after a turn.
+    pub(crate) async fn settled_messages(&self, session: &str) -> Value {
+        let mut before = self.messages(session).await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let now = self.messages(session).await;
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
+    }
+
     pub(crate) async fn messages(&self, session: &str) -> Value {
         self.agent(Method::GET, &format!("session/{session}/message"), &Value::Null).await
     }

@@ -19,6 +19,8 @@ use super::{Task, Tools, memory};
 pub(crate) struct Limits {
     pub(crate) max_runs: u32,
     pub(crate) max_runs_per_owner: u32,
+    /// Whether runs take this machine's memory.
+    pub(crate) by_memory_here: bool,
 }
 
 pub(super) struct Admission {
@@ -43,7 +45,8 @@ impl Task for Admission {
         }
         // The queue is read first: a run admitted since then counts twice, never not at all.
         let active = self.active().await?;
-        let capacity = Capacity { limits: self.limits, free_mib: memory::available_mib() };
+        let free_mib = memory::available_mib().filter(|_| self.limits.by_memory_here);
+        let capacity = Capacity { limits: self.limits, free_mib };
         for (run, decision) in plan(&waiting, active, capacity) {
             let command = match decision {
                 Decision::Admit => Command::Admit,

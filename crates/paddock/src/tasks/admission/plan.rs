@@ -75,7 +75,7 @@ pub(super) fn plan(
 }
 
 fn reason(run: &Waiting, active: &Active, capacity: Capacity) -> Option<QueueReason> {
-    let Limits { max_runs, max_runs_per_owner } = capacity.limits;
+    let Limits { max_runs, max_runs_per_owner, by_memory_here: _ } = capacity.limits;
     let all = active.by_owner.values().sum();
     if all >= max_runs {
         return Some(QueueReason::RunsActive { active: all, limit: max_runs });
@@ -115,7 +115,7 @@ fn settled(run: &Waiting, reason: QueueReason) -> QueueReason {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max_runs: 4, max_runs_per_owner: 2 };
+    const LIMITS: Limits = Limits { max_runs: 4, max_runs_per_owner: 2, by_memory_here: true };
 
     fn owner(n: u128) -> UserId {
         UserId(uuid::Uuid::from_u128(n))
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn free(mib: u64) -> Capacity {
-        let limits = Limits { max_runs: 10, max_runs_per_owner: 10 };
+        let limits = Limits { max_runs: 10, max_runs_per_owner: 10, by_memory_here: true };
         Capacity { limits, free_mib: Some(mib) }
     }
 

@@ -1,0 +1,61 @@
+use domain::{
+    event::{Actor, Part},
+    ids::{Generation, RunId},
+    run::{Command, Enforcement, Failure},
+};
+
+use crate::{Caused, CommandError, Commands};
+
+/// What an adapter says of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It is made, and this holds it in.
+    Created(Enforcement),
+    /// It is gone.
+    Lost(String),
+    /// It cannot be made, or took more than it may; trying again will not help.
+    Refused(String),
+    /// What was made is gone again.
+    Removed,
+}
+
+impl Commands {
+    /// Takes an adapter's report. One that comes too late to change anything is settled too: what the run
+    /// wants now is in the next list.
+    pub async fn report(
+        &self,
+        run: RunId,
+        generation: Generation,
+        report: Report,
+    ) -> Result<(), CommandError> {
+        let mut caused = Caused::by(Actor::System(Part::Adapter));
+        let command = match report {
+            Report::Created(enforcement) => {
+                Command::ReportWorkloadCreated { generation, enforcement }
+            }
+            Report::Lost(reason) => Command::ReportLost { generation, reason },
+            Report::Refused(words) => {
+                let detail = self.context().seal(words);
+                let reference = detail.reference.clone();
+                caused.texts = vec![detail];
+                Command::ReportRefused {
+                    generation,
+                    failure: Failure::Sandbox,
+                    detail: Some(reference),
+                }
+            }
+            Report::Removed => {
+                let removed = self.workload_removed(run, generation, caused).await;
+                return settled(removed.map(drop));
+            }
+        };
+        settled(self.run(run, command, caused).await.map(drop))
+    }
+}
+
+fn settled(reported: Result<(), CommandError>) -> Result<(), CommandError> {
+    match reported {
+        Err(CommandError::Run(_)) => Ok(()),
+        other => other,
+    }
+}

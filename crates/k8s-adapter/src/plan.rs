@@ -1,0 +1,161 @@
+//! What is to be done about the difference between what should be and what is. Pure.
+
+use domain::{
+    ids::{Generation, RunId},
+    workload::{Desired, Phase},
+};
+
+use crate::seen::{Seen, Stands};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Make the pod.
+    Create(Desired),
+    /// It is there: say so.
+    Made(Desired, Seen),
+    /// It is gone, or ended, in these words.
+    Lost(Desired, String),
+    /// It took more than it may, in these words.
+    Over(Desired, String),
+    /// Nothing is left of it: say so.
+    Removed(RunId, Generation),
+    /// Delete the pod.
+    Delete(Seen, Why),
+}
+
+/// Why a pod is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its run has ended.
+    Ended,
+    /// A later one of its run replaces it.
+    Superseded,
+    /// Nobody asked for it, or no longer.
+    Unknown,
+}
+
+impl Action {
+    pub(crate) fn run(&self) -> RunId {
+        match self {
+            Self::Create(desired)
+            | Self::Made(desired, _)
+            | Self::Lost(desired, _)
+            | Self::Over(desired, _) => desired.run,
+            Self::Removed(run, _) => *run,
+            Self::Delete(seen, _) => seen.run,
+        }
+    }
+}
+
+/// The actions that bring what is nearer to what should be.
+pub(crate) fn plan(desired: &[Desired], seen: &[Seen]) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for pod in seen.iter().filter(|pod| !pod.leaving) {
+        let why = match desired.iter().find(|wanted| wanted.run == pod.run) {
+            Some(wanted) if wanted.generation == pod.generation => continue,
+            Some(_) => Why::Superseded,
+            None => Why::Unknown,
+        };
+        actions.push(Action::Delete(pod.clone(), why));
+    }
+    for wanted in desired {
+        let its = |pod: &&Seen| (pod.run, pod.generation) == (wanted.run, wanted.generation);
+        actions.extend(step(wanted, seen.iter().find(its)));
+    }
+    actions
+}
+
+fn step(wanted: &Desired, seen: Option<&Seen>) -> Option<Action> {
+    match (wanted.phase, seen) {
+        (Phase::Remove, None) => Some(Action::Removed(wanted.run, wanted.generation)),
+        (Phase::Remove, Some(pod)) => {
+            (!pod.leaving).then(|| Action::Delete(pod.clone(), Why::Ended))
+        }
+        (Phase::Create, None) => Some(Action::Create(wanted.clone())),
+        (Phase::Keep, None) => Some(Action::Lost(wanted.clone(), "the pod was deleted".to_owned())),
+        (Phase::Create | Phase::Keep, Some(pod)) => match &pod.stands {
+            Stands::Over(words) => Some(Action::Over(wanted.clone(), words.clone())),
+            Stands::Ended(words) => Some(Action::Lost(wanted.clone(), words.clone())),
+            // It may still be taking its last snapshot.
+            _ if pod.leaving => None,
+            Stands::Good | Stands::Waits(_) => {
+                (wanted.phase == Phase::Create).then(|| Action::Made(wanted.clone(), pod.clone()))
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::SessionId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn wanted(phase: Phase, generation: u32) -> Desired {
+        Desired {
+            run: RunId(Uuid::nil()),
+            session: SessionId(Uuid::nil()),
+            generation: Generation(generation),
+            phase,
+            accept_unenforced: false,
+            memory_mib: 1,
+            disk_mib: 1,
+            egress: "github".to_owned(),
+            deadline_seconds: 60,
+        }
+    }
+
+    fn seen(generation: u32, stands: Stands) -> Seen {
+        let (run, uid) = (RunId(Uuid::nil()), Uuid::nil());
+        Seen { run, generation: Generation(generation), uid, stands, leaving: false }
+    }
+
+    fn of(wanted: &Desired, seen: &[Seen]) -> Vec<Action> {
+        plan(std::slice::from_ref(wanted), seen)
+    }
+
+    #[test]
+    fn what_is_missing_is_made_once_and_what_was_made_is_said() {
+        let create = wanted(Phase::Create, 1);
+        assert_eq!(of(&create, &[]), [Action::Create(create.clone())]);
+        let good = seen(1, Stands::Good);
+        assert_eq!(
+            of(&create, std::slice::from_ref(&good)),
+            [Action::Made(create.clone(), good.clone())]
+        );
+        assert_eq!(of(&wanted(Phase::Keep, 1), &[good]), []);
+    }
+
+    #[test]
+    fn what_ends_is_lost_or_over() {
+        let keep = wanted(Phase::Keep, 1);
+        let lost = |words: &str| [Action::Lost(keep.clone(), words.to_owned())];
+        assert_eq!(of(&keep, &[]), lost("the pod was deleted"));
+        assert_eq!(of(&keep, &[seen(1, Stands::Ended("evicted".to_owned()))]), lost("evicted"));
+        let over = seen(1, Stands::Over("memory".to_owned()));
+        assert_eq!(of(&keep, &[over]), [Action::Over(keep.clone(), "memory".to_owned())]);
+    }
+
+    #[test]
+    fn a_pod_that_is_being_deleted_is_waited_for() {
+        let leaving = Seen { leaving: true, ..seen(1, Stands::Good) };
+        for phase in [Phase::Create, Phase::Keep, Phase::Remove] {
+            assert_eq!(of(&wanted(phase, 1), std::slice::from_ref(&leaving)), []);
+        }
+        assert_eq!(plan(&[], &[leaving]), []);
+    }
+
+    #[test]
+    fn what_nobody_wants_goes_and_its_end_is_said_when_it_is_gone() {
+        let (old, new) = (seen(1, Stands::Good), wanted(Phase::Create, 2));
+        let superseded = Action::Delete(old.clone(), Why::Superseded);
+        assert_eq!(of(&new, std::slice::from_ref(&old)), [superseded, Action::Create(new.clone())]);
+        let unknown = Action::Delete(old.clone(), Why::Unknown);
+        assert_eq!(plan(&[], std::slice::from_ref(&old)), [unknown]);
+        let ended = wanted(Phase::Remove, 1);
+        assert_eq!(of(&ended, std::slice::from_ref(&old)), [Action::Delete(old, Why::Ended)]);
+        assert_eq!(of(&ended, &[]), [Action::Removed(ended.run, ended.generation)]);
+    }
+}

@@ -1,0 +1,103 @@
+//! The control plane on Kubernetes: how its parts meet the cluster.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use api::link::{Identities, Unidentified};
+use commands::Commands;
+use domain::ids::{Generation, RunId};
+use futures::future::BoxFuture;
+use k8s_adapter::{Allowed, Config, Peer, Reviewer};
+use tokio::{net::TcpListener, time::Instant};
+use uuid::Uuid;
+
+use crate::config::Kubernetes;
+
+/// How long a pod that is not recorded may still be: the adapter records it right after making it.
+const NOT_YET: Duration = Duration::from_mins(1);
+
+/// A client of the cluster that the kubeconfig names, or that this is in.
+pub(super) async fn client() -> anyhow::Result<kube::Client> {
+    // Fails if there is a provider already: then that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    kube::Client::try_default().await.context("neither a kubeconfig nor a cluster around this")
+}
+
+/// What the adapter works with.
+pub(super) fn config(of: &Kubernetes) -> anyhow::Result<Config> {
+    let allowed = |address: SocketAddr, component: &str| match &of.own_namespace {
+        None => Allowed::address(address),
+        Some(namespace) => Allowed {
+            peer: Peer::Pods { namespace: namespace.clone(), component: component.to_owned() },
+            port: address.port(),
+        },
+    };
+    let link = of.link_address;
+    Ok(Config {
+        namespace: of.namespace.clone(),
+        sidecar_image: of.sidecar_image.clone(),
+        harness_image: of.harness_image.clone(),
+        pull_policy: of.image_pull_policy.clone(),
+        runtime_class: of.runtime_class.clone(),
+        link_url: format!("ws://{link}/link").parse()?,
+        bundles_url: format!("http://{link}").parse()?,
+        canary: of.canary_address.to_string(),
+        allowed: vec![allowed(link, "serve"), allowed(of.egress_address, "egress")],
+    })
+}
+
+/// Whose a pod's token is.
+pub(super) struct PodTokens {
+    reviewer: Reviewer,
+    commands: Commands,
+    /// Pods that are not recorded, and since when they ask.
+    strangers: Mutex<HashMap<Uuid, Instant>>,
+}
+
+impl PodTokens {
+    pub(super) fn new(reviewer: Reviewer, commands: Commands) -> Self {
+        Self { reviewer, commands, strangers: Mutex::default() }
+    }
+
+    async fn workload(&self, token: &str) -> Result<(RunId, Generation), Unidentified> {
+        let reviewed = self.reviewer.pod_of(token).await;
+        let pod = reviewed.map_err(|error| Unidentified::Away(error.into()))?;
+        let pod = pod.ok_or(Unidentified::Unknown)?;
+        let known = self.commands.workload_of_pod(pod).await?;
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known {
+            strangers.remove(&pod);
+            return Ok(known);
+        }
+        strangers.retain(|_, since| since.elapsed() < NOT_YET * 10);
+        let since = strangers.entry(pod).or_insert_with(Instant::now);
+        Err(if since.elapsed() < NOT_YET { Unidentified::NotYet } else { Unidentified::Unknown })
+    }
+}
+
+impl Identities for PodTokens {
+    fn identify<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<(RunId, Generation), Unidentified>> {
+        Box::pin(self.workload(token))
+    }
+}
+
+/// Takes every connection and says nothing: that one was made is all that a proof needs.
+pub(super) async fn canary(listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((_, from)) => tracing::debug!(%from, "the canary was reached"),
+            Err(error) => {
+                tracing::warn!(%error, "the canary took no connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
