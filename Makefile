@@ -2,6 +2,8 @@
 # make web    the page with hot reload before a running `paddock up` (PADDOCK_URL)
 # make check  the fast checks: format, lints, unit tests
 # make test   all tests; sets up all that they need
+# make cluster        a one-node Kubernetes to play with; scripts/cluster --help
+# make test-cluster   the tests on it alone
 # make soak   the long form of the fault tests; SEED=n plays one again
 # make bench  measurements against bare baselines; QUICK=1 for the short form
 
@@ -10,7 +12,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export SQLX_OFFLINE ?= true
 
-.PHONY: help setup build demo web check test soak bench
+.PHONY: help setup build demo web check test cluster test-cluster soak bench
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -33,6 +35,12 @@ check:
 
 test: setup
 	scripts/test $(ARGS)
+
+cluster:
+	scripts/cluster up
+
+test-cluster: setup
+	scripts/test-cluster $(ARGS)
 
 soak: setup
 	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test -p paddock-tests --test journeys $(ARGS) -- --nocapture a_run_survives

@@ -11,6 +11,8 @@ use crate::{Caused, CommandError, Commands};
 pub enum Report {
     /// It is made, and this holds it in.
     Created(Enforcement),
+    /// It is made and cannot begin yet, for this reason.
+    Waiting(String),
     /// It is gone.
     Lost(String),
     /// It cannot be made, or took more than it may; trying again will not help.
@@ -33,6 +35,7 @@ impl Commands {
             Report::Created(enforcement) => {
                 Command::ReportWorkloadCreated { generation, enforcement }
             }
+            Report::Waiting(reason) => Command::ReportWaiting { generation, reason },
             Report::Lost(reason) => Command::ReportLost { generation, reason },
             Report::Refused(words) => {
                 let detail = self.context().seal(words);

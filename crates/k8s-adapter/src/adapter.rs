@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    lease::Election,
     names, network,
     plan::{Action, Why, plan},
     pod,
@@ -78,11 +79,32 @@ struct Adapter {
     tasks: JoinSet<(RunId, anyhow::Result<()>)>,
     busy: HashSet<RunId>,
     failed: HashMap<RunId, (u32, Instant)>,
+    /// What each workload that waits was last said to wait for.
+    waiting: HashMap<Key, String>,
     unknown: HashMap<Key, Instant>,
 }
 
-/// Runs until told to stop. Pods go on without it.
+/// Runs whenever this process holds the Lease, until told to stop. Pods go on without it.
 pub async fn run(
+    config: Config,
+    client: Client,
+    commands: Commands,
+    views: Views,
+    health: Health,
+    shutdown: CancellationToken,
+) {
+    let holder = format!("paddock-{}", commands.context().id());
+    let election = Election::new(client.clone(), &config.namespace, holder);
+    let waits = |problem: String| {
+        health.send_if_modified(|known| known.replace(problem.clone()) != Some(problem));
+    };
+    let work = |stop| {
+        lead(config.clone(), client.clone(), commands.clone(), views.clone(), health.clone(), stop)
+    };
+    election.run(shutdown, waits, work).await;
+}
+
+async fn lead(
     config: Config,
     client: Client,
     commands: Commands,
@@ -114,6 +136,7 @@ pub async fn run(
         tasks: JoinSet::new(),
         busy: HashSet::new(),
         failed: HashMap::new(),
+        waiting: HashMap::new(),
         unknown: HashMap::new(),
     };
     let mut bell = commands.doorbell().listen();
@@ -188,6 +211,7 @@ impl Adapter {
         });
         let now = Instant::now();
         self.failed.retain(|run, _| desired.iter().any(|wanted| wanted.run == *run));
+        self.waiting.retain(|(run, _), _| desired.iter().any(|wanted| wanted.run == *run));
         for action in actions {
             let run = action.run();
             let waits = self.failed.get(&run).is_some_and(|(_, until)| *until > now);
@@ -223,9 +247,18 @@ impl Adapter {
     }
 
     fn is_due(&mut self, action: &Action) -> bool {
-        let Action::Delete(pod, Why::Unknown) = action else { return true };
-        let since = self.unknown.entry((pod.run, pod.generation)).or_insert_with(Instant::now);
-        since.elapsed() >= UNKNOWN
+        match action {
+            Action::Delete(pod, Why::Unknown) => {
+                let key = (pod.run, pod.generation);
+                self.unknown.entry(key).or_insert_with(Instant::now).elapsed() >= UNKNOWN
+            }
+            // Said once: the run itself takes it only once too.
+            Action::Waits(desired, words) => {
+                let key = (desired.run, desired.generation);
+                self.waiting.insert(key, words.clone()).as_ref() != Some(words)
+            }
+            _ => true,
+        }
     }
 
     /// Returns when something that was under way is done.
@@ -276,6 +309,9 @@ impl Cluster {
                 }
             }
             Action::Made(desired, seen) => self.made(&desired, &seen).await,
+            Action::Waits(desired, words) => {
+                self.report(desired.run, desired.generation, Report::Waiting(words)).await
+            }
             Action::Lost(desired, words) => {
                 // What is watched may be behind: only the API server itself says that nothing is there.
                 let name = names::pod(desired.run, desired.generation);

@@ -4,6 +4,7 @@ mod adapter;
 pub mod admission;
 mod config;
 pub mod crds;
+mod lease;
 mod manifest;
 mod names;
 mod network;

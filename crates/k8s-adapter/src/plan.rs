@@ -14,6 +14,8 @@ pub(crate) enum Action {
     Create(Desired),
     /// It is there: say so.
     Made(Desired, Seen),
+    /// It waits, in these words.
+    Waits(Desired, String),
     /// It is gone, or ended, in these words.
     Lost(Desired, String),
     /// It took more than it may, in these words.
@@ -40,6 +42,7 @@ impl Action {
         match self {
             Self::Create(desired)
             | Self::Made(desired, _)
+            | Self::Waits(desired, _)
             | Self::Lost(desired, _)
             | Self::Over(desired, _) => desired.run,
             Self::Removed(run, _) => *run,
@@ -79,9 +82,11 @@ fn step(wanted: &Desired, seen: Option<&Seen>) -> Option<Action> {
             Stands::Ended(words) => Some(Action::Lost(wanted.clone(), words.clone())),
             // It may still be taking its last snapshot.
             _ if pod.leaving => None,
-            Stands::Good | Stands::Waits(_) => {
-                (wanted.phase == Phase::Create).then(|| Action::Made(wanted.clone(), pod.clone()))
+            Stands::Good | Stands::Waits(_) if wanted.phase == Phase::Create => {
+                Some(Action::Made(wanted.clone(), pod.clone()))
             }
+            Stands::Waits(words) => Some(Action::Waits(wanted.clone(), words.clone())),
+            Stands::Good => None,
         },
     }
 }
@@ -126,6 +131,13 @@ mod tests {
             [Action::Made(create.clone(), good.clone())]
         );
         assert_eq!(of(&wanted(Phase::Keep, 1), &[good]), []);
+    }
+
+    #[test]
+    fn what_waits_says_why() {
+        let (keep, words) = (wanted(Phase::Keep, 1), "no node has room".to_owned());
+        let waits = seen(1, Stands::Waits(words.clone()));
+        assert_eq!(of(&keep, &[waits]), [Action::Waits(keep.clone(), words)]);
     }
 
     #[test]

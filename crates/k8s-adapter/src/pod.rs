@@ -9,9 +9,9 @@ use domain::workload::Desired;
 use k8s_openapi::{
     api::core::v1::{
         Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
-        ObjectFieldSelector, Pod, PodSecurityContext, PodSpec, Probe, ProjectedVolumeSource,
-        ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccountTokenProjection,
-        Volume, VolumeMount, VolumeProjection,
+        ObjectFieldSelector, Pod, PodDNSConfig, PodDNSConfigOption, PodSecurityContext, PodSpec,
+        Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
+        ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
@@ -67,8 +67,11 @@ pub fn pod(config: &Config, desired: &Desired) -> Pod {
             restart_policy: Some("Never".to_owned()),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
-            // No names are resolved inside: the gateway does that.
-            dns_policy: Some("Default".to_owned()),
+            // Names are resolved by the gateway. What asks all the same is to give up soon.
+            dns_config: Some(PodDNSConfig {
+                options: Some(vec![resolver("timeout", "1"), resolver("attempts", "1")]),
+                ..PodDNSConfig::default()
+            }),
             active_deadline_seconds: Some(i64::from(desired.deadline_seconds) + BEYOND_DEADLINE),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
             runtime_class_name: config.runtime_class.clone(),
@@ -268,6 +271,10 @@ fn mebibytes(mib: u32) -> Quantity {
 
 fn mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() }
+}
+
+fn resolver(option: &str, value: &str) -> PodDNSConfigOption {
+    PodDNSConfigOption { name: Some(option.to_owned()), value: Some(value.to_owned()) }
 }
 
 fn words(of: &[&str]) -> Vec<String> {

@@ -51,6 +51,9 @@ fn stands(pod: &Pod) -> Stands {
     let message = status.message.as_deref().unwrap_or_default();
     if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
         return match reason {
+            "" if pod.metadata.deletion_timestamp.is_some() => {
+                Stands::Ended("the pod was deleted".to_owned())
+            }
             "Evicted" => Stands::Ended(format!("the pod was evicted: {message}")),
             "DeadlineExceeded" => Stands::Over("the pod's deadline passed".to_owned()),
             _ => containers().find_map(ended).unwrap_or_else(|| {

@@ -305,7 +305,8 @@ impl Work {
 
     /// Told to stop from outside: what the agent did so far is kept, if there is time.
     async fn stopped(&mut self) {
-        if !self.given_up && self.journal.notes.agent_session.is_some() {
+        let kept = self.given_up || self.kept_before_the_end;
+        if !kept && self.journal.notes.agent_session.is_some() {
             let _ =
                 timeout(Duration::from_secs(20), self.snapshot(domain::run::SnapshotCause::Stop))
                     .await;

@@ -100,6 +100,7 @@ fn told(event: &Event, begun: bool, asked: &HashMap<InputId, InputKind>) -> Opti
         | Event::Queued { .. }
         | Event::Admitted { .. }
         | Event::WorkloadCreated { .. }
+        | Event::WorkloadWaiting { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

@@ -327,6 +327,7 @@ const fn run_command(command: &run::Command) -> &'static str {
         run::Command::ReportUsage { .. } => "run.report.usage",
         run::Command::ReportSnapshot { .. } => "run.report.snapshot",
         run::Command::AbandonSnapshot => "run.abandon-snapshot",
+        run::Command::ReportWaiting { .. } => "run.report.waiting",
         run::Command::ReportLost { .. } => "run.report.lost",
         run::Command::ReportRefused { .. } => "run.report.refused",
         run::Command::ReportWorkloadRemoved { .. } => "run.report.workload-removed",

@@ -36,6 +36,13 @@ pub enum Command {
         /// What holds it in.
         enforcement: Enforcement,
     },
+    /// The workload cannot begin yet.
+    ReportWaiting {
+        /// Of which generation.
+        generation: Generation,
+        /// What is seen, in words.
+        reason: String,
+    },
     /// The fence was proven, or found open.
     ReportFence {
         /// Of which generation.

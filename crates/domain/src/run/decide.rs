@@ -42,6 +42,14 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 _ => vec![Event::WorkloadCreated { generation, enforcement }],
             })
         }
+        Command::ReportWaiting { generation, reason } => {
+            current(run, generation)?;
+            Ok(if is_starting(run) && run.waiting.as_ref() != Some(&reason) {
+                vec![Event::WorkloadWaiting { generation, reason }]
+            } else {
+                vec![]
+            })
+        }
         Command::ReportFence { generation, probes } => {
             current(run, generation)?;
             Ok(fence(run, generation, probes))

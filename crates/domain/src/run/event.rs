@@ -35,6 +35,14 @@ pub enum Event {
         /// What holds it in, and what could not be enforced.
         enforcement: Enforcement,
     },
+    /// The workload cannot begin yet, and this is why; appended again only when the reason changes.
+    #[serde(rename = "run.workload.waiting")]
+    WorkloadWaiting {
+        /// Of which generation.
+        generation: Generation,
+        /// What the adapter sees, in words.
+        reason: String,
+    },
     /// The fence was proven from inside before any secret was in reach.
     #[serde(rename = "run.fence.verified")]
     FenceVerified {

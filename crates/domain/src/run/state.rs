@@ -32,6 +32,8 @@ pub struct Run {
     pub generation: Option<Generation>,
     /// What was reported of the workload of that generation.
     pub reported: Reported,
+    /// Why its workload does not begin, as last said.
+    pub waiting: Option<String>,
     /// Whether the workload of that generation is known to be removed.
     pub workload_removed: bool,
     /// The newest prompt.
@@ -133,6 +135,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             stage: Stage::Queued { reason: None },
             generation: None,
             reported: Reported::default(),
+            waiting: None,
             workload_removed: true,
             last_prompt: MessageId(String::new()),
             prompts: 0,
@@ -172,6 +175,7 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
                 run.stage = Stage::Restoring;
             }
         }
+        Event::WorkloadWaiting { reason, .. } => run.waiting = Some(reason.clone()),
         Event::FenceVerified { .. } => run.reported.fence = true,
         Event::Restored { .. } => run.reported.restored = true,
         Event::Ready { .. } => {
@@ -254,6 +258,7 @@ impl Run {
     fn begin(&mut self, generation: Generation) {
         self.generation = Some(generation);
         self.reported = Reported::default();
+        self.waiting = None;
         self.workload_removed = false;
         self.stage = Stage::Provisioning;
     }

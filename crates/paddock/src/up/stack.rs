@@ -19,6 +19,24 @@ use crate::{
     config::{Secret, Settings, file_url},
 };
 
+/// What is passed on to gateway and control plane where runs are to be pods of a cluster.
+const CLUSTER: [&str; 14] = [
+    "KUBECONFIG",
+    "PADDOCK_KUBERNETES_NAMESPACE",
+    "PADDOCK_OWN_NAMESPACE",
+    "PADDOCK_SIDECAR_IMAGE",
+    "PADDOCK_HARNESS_IMAGE",
+    "PADDOCK_IMAGE_PULL_POLICY",
+    "PADDOCK_RUNTIME_CLASS",
+    "PADDOCK_LINK_LISTEN",
+    "PADDOCK_LINK_ADDRESS",
+    "PADDOCK_EGRESS_LISTEN",
+    "PADDOCK_EGRESS_ADDRESS",
+    "PADDOCK_CANARY_LISTEN",
+    "PADDOCK_CANARY_ADDRESS",
+    "HOME",
+];
+
 /// How long the control plane has to become ready.
 const READY: Duration = Duration::from_mins(1);
 
@@ -150,7 +168,7 @@ impl Stack {
         if let Some(hosts) = std::env::var_os("PADDOCK_EGRESS_ALLOW") {
             spec = spec.env("PADDOCK_EGRESS_ALLOW", hosts);
         }
-        Ok(spec)
+        Ok(with_cluster(spec))
     }
 
     /// How to start the control plane, and where it will be.
@@ -192,7 +210,7 @@ impl Stack {
                 spec = spec.env(name, value);
             }
         }
-        Ok((spec, format!("http://{listen}")))
+        Ok((with_cluster(spec), format!("http://{listen}")))
     }
 
     async fn wait_until_ready(&self, url: String) -> anyhow::Result<String> {
@@ -243,6 +261,15 @@ impl Stack {
             eprintln!("{what} …");
         }
     }
+}
+
+/// The same with what it has to know of the cluster in which runs are to be pods, if in one.
+fn with_cluster(spec: Spec) -> Spec {
+    if std::env::var_os("PADDOCK_KUBERNETES_NAMESPACE").is_none() {
+        return spec;
+    }
+    let set = CLUSTER.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    set.fold(spec, |spec, (name, value)| spec.env(name, value))
 }
 
 /// The address to listen on: a free port in place of port 0.

@@ -68,6 +68,7 @@ pub(super) fn attention(before: bool, actor: Actor, event: &Event, run: &RunRow)
         | Event::Queued { .. }
         | Event::Admitted { .. }
         | Event::WorkloadCreated { .. }
+        | Event::WorkloadWaiting { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

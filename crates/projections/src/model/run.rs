@@ -50,6 +50,8 @@ pub struct RunRow {
     pub workload: Workload,
     /// What holds its workload in.
     pub enforcement: Option<Enforcement>,
+    /// Why its workload does not begin yet.
+    pub waiting: Option<String>,
     /// How its fence was proven.
     pub fence: Vec<Probe>,
     /// How often it was retried, and why the last time.
@@ -232,6 +234,7 @@ impl RunRow {
             generation: None,
             workload: Workload::None,
             enforcement: None,
+            waiting: None,
             fence: vec![],
             retries: 0,
             lost: None,
@@ -361,8 +364,13 @@ impl RunRow {
                     self.enter(RunState::Restoring, at);
                 }
             }
-            Event::FenceVerified { probes, .. } => self.fence.clone_from(probes),
+            Event::WorkloadWaiting { reason, .. } => self.waiting = Some(reason.clone()),
+            Event::FenceVerified { probes, .. } => {
+                self.waiting = None;
+                self.fence.clone_from(probes);
+            }
             Event::Ready { agent_session, agent_version, .. } => {
+                self.waiting = None;
                 self.agent = Some((agent_session.clone(), agent_version.clone()));
                 let resumed = if self.finishing { RunState::Publishing } else { RunState::Running };
                 self.enter(resumed, at);
@@ -435,6 +443,7 @@ impl RunRow {
                 self.workload = Workload::Create;
                 // What was proven of the one before says nothing of this one.
                 self.enforcement = None;
+                self.waiting = None;
                 self.fence.clear();
                 self.enter(RunState::Provisioning, at);
             }

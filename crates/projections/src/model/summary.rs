@@ -60,7 +60,7 @@ pub(super) fn summary(event: &Event) -> String {
             format!("{} tokens in, {} out", usage.input_tokens, usage.output_tokens)
         }
         Event::SnapshotStored { digest, .. } => format!("bundle {:.12}", digest.0),
-        Event::Lost { reason, .. } => reason.clone(),
+        Event::WorkloadWaiting { reason, .. } | Event::Lost { reason, .. } => reason.clone(),
         Event::Succeeded { changes: true } => "with changes".to_owned(),
         Event::WorkloadRemoved { output_digest: Some(digest), .. } => {
             format!("all output stored, SHA-256 {digest}")
@@ -88,6 +88,7 @@ pub(super) const fn text(event: &Event) -> Option<&TextRef> {
         | Event::Queued { .. }
         | Event::Admitted { .. }
         | Event::WorkloadCreated { .. }
+        | Event::WorkloadWaiting { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

@@ -27,6 +27,9 @@ pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> O
             Some(reason) => queued(reason),
             None => "waiting for admission".to_owned(),
         }),
+        RunState::Provisioning | RunState::Restoring if row.waiting.is_some() => {
+            row.waiting.clone()
+        }
         RunState::Provisioning => Some(match &row.lost {
             Some(lost) if row.retries > 0 => format!("starting again after: {lost}"),
             _ => "the sandbox is being made".to_owned(),

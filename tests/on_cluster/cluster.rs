@@ -1,0 +1,125 @@
+//! The cluster, as `kubectl` shows it, and a `paddock up` whose runs are pods there.
+
+use std::{net::TcpListener, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use tokio::{process::Command, time::Instant};
+
+use crate::support::Installation;
+
+/// This machine, as pods reach it.
+fn host() -> String {
+    std::env::var("PADDOCK_TEST_HOST_ADDRESS").unwrap_or_else(|_| "10.243.0.1".to_owned())
+}
+
+/// A namespace of a test's own, with an installation beside the cluster.
+pub(crate) struct World {
+    pub(crate) paddock: Installation,
+    pub(crate) namespace: String,
+    /// Where runs may not go.
+    pub(crate) canary: String,
+    /// Where sidecars go.
+    pub(crate) link: String,
+}
+
+impl World {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let namespace = format!("paddock-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+        kubectl(&["create", "namespace", &namespace]).await?;
+        let restricted = "pod-security.kubernetes.io/enforce=restricted";
+        kubectl(&["label", "namespace", &namespace, restricted]).await?;
+        let place = || -> anyhow::Result<String> {
+            Ok(TcpListener::bind((host(), 0))?.local_addr()?.to_string())
+        };
+        let (link, egress, canary) = (place()?, place()?, place()?);
+        let paddock = Installation::start_with(&[
+            ("PADDOCK_KUBERNETES_NAMESPACE", &namespace),
+            ("PADDOCK_LINK_LISTEN", &link),
+            ("PADDOCK_LINK_ADDRESS", &link),
+            ("PADDOCK_EGRESS_LISTEN", &egress),
+            ("PADDOCK_EGRESS_ADDRESS", &egress),
+            ("PADDOCK_CANARY_LISTEN", &canary),
+        ])
+        .await?;
+        Ok(Self { paddock, namespace, canary, link })
+    }
+
+    /// Ends it; nothing of it may be left on the cluster but the fence.
+    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
+        self.eventually("no pod is left", async |world| Ok(world.pods().await?.is_empty())).await?;
+        self.paddock.down().await?;
+        kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]).await?;
+        Ok(())
+    }
+
+    /// What `kubectl` answers in the namespace.
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut all = vec!["--namespace", &self.namespace];
+        all.extend(arguments);
+        kubectl(&all).await
+    }
+
+    /// The pods of runs.
+    pub(crate) async fn pods(&self) -> anyhow::Result<Vec<Value>> {
+        let list = self.kubectl(&["get", "pods", "-l", "paddock.dev/run", "-o", "json"]).await?;
+        let list: Value = serde_json::from_str(&list)?;
+        Ok(list["items"].as_array().context("no list")?.clone())
+    }
+
+    /// The name of a run's pod, once it is there.
+    pub(crate) async fn pod_of(&self, run: &str, generation: u32) -> anyhow::Result<String> {
+        let name = format!("run-{run}-{generation}");
+        self.eventually("the pod is there", async |world| {
+            Ok(world.kubectl(&["get", "pod", &name, "--ignore-not-found", "-o", "name"]).await?
+                != "")
+        })
+        .await?;
+        Ok(name)
+    }
+
+    /// Runs a shell line in a container of a pod; what it says and whether it succeeded.
+    pub(crate) async fn inside(
+        &self,
+        pod: &str,
+        container: &str,
+        line: &str,
+    ) -> anyhow::Result<(bool, String)> {
+        let mut command = command(&["--namespace", &self.namespace, "exec", pod, "-c", container]);
+        let output = command.args(["--", "bash", "-c", line]).output().await?;
+        Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// Waits until something holds.
+    pub(crate) async fn eventually(
+        &self,
+        what: &str,
+        holds: impl AsyncFn(&Self) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let until = Instant::now() + Duration::from_secs(90);
+        while !holds(self).await? {
+            if Instant::now() > until {
+                let pods = self.kubectl(&["describe", "pods"]).await.unwrap_or_default();
+                anyhow::bail!("not in time: {what}\n{pods}\n{}", self.paddock.logs());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let program = std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
+    let mut command = Command::new(program);
+    command.arg("--request-timeout=60s").args(arguments);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What `kubectl` answers.
+pub(crate) async fn kubectl(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = command(arguments).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "kubectl {arguments:?}: {said}");
+    Ok(String::from_utf8(output.stdout)?)
+}

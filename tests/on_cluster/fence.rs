@@ -1,0 +1,109 @@
+//! A pod reaches the gateway and the link, and nothing else.
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use crate::cluster::World;
+
+/// Whether a connection from a container comes about.
+async fn connects(world: &World, pod: &str, container: &str, to: &str) -> anyhow::Result<bool> {
+    let (host, port) = to.rsplit_once(':').unwrap_or((to, "80"));
+    let line = format!("timeout 4 bash -c 'exec 3<>/dev/tcp/{host}/{port}'");
+    Ok(world.inside(pod, container, &line).await?.0)
+}
+
+/// A pod like a run's, whose labels no policy selects.
+async fn without_policy(world: &World) -> anyhow::Result<String> {
+    let image = std::env::var("PADDOCK_HARNESS_IMAGE")?;
+    let restricted =
+        json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "open", "namespace": world.namespace },
+        "spec": {
+            "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
+            "securityContext": { "runAsNonRoot": true, "runAsUser": 1000,
+                "seccompProfile": { "type": "RuntimeDefault" } },
+            "containers": [{ "name": "harness", "image": image, "imagePullPolicy": "Never",
+                "command": ["sleep", "600"], "securityContext": restricted }],
+        },
+    });
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), pod.to_string())?;
+    world.kubectl(&["apply", "-f", &file.path().to_string_lossy()]).await?;
+    world.kubectl(&["wait", "--for=condition=Ready", "pod/open", "--timeout=60s"]).await?;
+    Ok("open".to_owned())
+}
+
+#[tokio::test]
+async fn from_a_run_nothing_is_reached_that_the_same_pod_without_policy_reaches()
+-> anyhow::Result<()> {
+    let world = World::start().await?;
+    let session = world.paddock.session("Fenced").await?;
+    let run = world.paddock.run(&session, "never-finish").await?;
+    world.paddock.wait_state(&run, "running").await?;
+    let pod = world.pod_of(&run, 1).await?;
+    let open = without_policy(&world).await?;
+    let (_, api) = world.inside(&pod, "harness", "echo $KUBERNETES_SERVICE_HOST:443").await?;
+    let node = world.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.status.hostIP}"]).await?;
+    let canary = world.canary.clone();
+    for target in [canary.as_str(), api.trim(), &format!("{node}:10250")] {
+        ensure!(
+            connects(&world, &open, "harness", target).await?,
+            "{target} is shut for everybody"
+        );
+        ensure!(!connects(&world, &pod, "harness", target).await?, "the run reaches {target}");
+        ensure!(!connects(&world, &pod, "sidecar", target).await?, "the sidecar reaches {target}");
+    }
+    // No credential of the cluster is anywhere near the agent.
+    let (_, secrets) = world.inside(&pod, "harness", "ls /var/run/secrets 2>&1; env").await?;
+    ensure!(!secrets.contains("kubernetes.io") && !secrets.contains("eyJ"), "{secrets}");
+    world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
+    world.paddock.wait_end(&run).await?;
+    world.kubectl(&["delete", "pod", "open", "--wait=false"]).await?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_policy_that_is_deleted_or_changed_is_put_back() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let there = async |world: &World| {
+        let spec = "jsonpath={.spec.policyTypes}{.spec.egress}";
+        world.kubectl(&["get", "networkpolicy", "paddock-egress-github", "-o", spec]).await
+    };
+    world.eventually("the policy is there", async |world| Ok(there(world).await.is_ok())).await?;
+    let before = there(&world).await?;
+    world.kubectl(&["delete", "networkpolicy", "paddock-egress-github"]).await?;
+    let back = async |world: &World| Ok(there(world).await.is_ok_and(|now| now == before));
+    world.eventually("the deleted policy is back", back).await?;
+    let open = r#"{"spec":{"egress":[{}]}}"#;
+    world
+        .kubectl(&["patch", "networkpolicy", "paddock-egress-github", "--type=merge", "-p", open])
+        .await?;
+    world.eventually("the opened policy is shut again", back).await?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_fence_that_selects_nothing_starts_no_agent() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    // Allows everything to what is managed by Paddock: policies add up, so the fence is open.
+    let open = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": { "name": "open", "namespace": world.namespace },
+        "spec": { "podSelector": {}, "policyTypes": ["Egress"], "egress": [{}] },
+    });
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), open.to_string())?;
+    world.kubectl(&["apply", "-f", &file.path().to_string_lossy()]).await?;
+    let session = world.paddock.session("Open").await?;
+    let run = world.paddock.run(&session, "slow").await?;
+    let ended = world.paddock.wait_end(&run).await?;
+    ensure!(ended["outcome"] == "failed", "{ended:#}");
+    let reason = ended["reason"].as_str().unwrap_or_default();
+    ensure!(reason.contains("fence"), "{reason}");
+    let events = world.paddock.events(&run).await?;
+    ensure!(!events.iter().any(|event| event == "run.ready"), "the agent ran: {events:?}");
+    ensure!(world.paddock.model_log().unwrap_or_default().is_empty(), "the model was asked");
+    world.end().await
+}

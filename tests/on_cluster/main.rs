@@ -1,0 +1,11 @@
+//! Runs as pods on a real cluster, which `scripts/test-cluster` brings up.
+
+#[path = "../journeys/support.rs"]
+#[expect(dead_code, reason = "the journeys on one machine use the rest")]
+mod support;
+
+mod cluster;
+mod fence;
+mod identity;
+mod journeys;
+mod loss;
