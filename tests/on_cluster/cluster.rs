@@ -25,6 +25,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// With these variables too in the installation's environment.
+    pub(crate) async fn start_with(more: &[(&str, &str)]) -> anyhow::Result<Self> {
         let namespace = format!("paddock-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         kubectl(&["create", "namespace", &namespace]).await?;
         let restricted = "pod-security.kubernetes.io/enforce=restricted";
@@ -33,15 +38,16 @@ impl World {
             Ok(TcpListener::bind((host(), 0))?.local_addr()?.to_string())
         };
         let (link, egress, canary) = (place()?, place()?, place()?);
-        let paddock = Installation::start_with(&[
-            ("PADDOCK_KUBERNETES_NAMESPACE", &namespace),
+        let mut environment = vec![
+            ("PADDOCK_KUBERNETES_NAMESPACE", namespace.as_str()),
             ("PADDOCK_LINK_LISTEN", &link),
             ("PADDOCK_LINK_ADDRESS", &link),
             ("PADDOCK_EGRESS_LISTEN", &egress),
             ("PADDOCK_EGRESS_ADDRESS", &egress),
             ("PADDOCK_CANARY_LISTEN", &canary),
-        ])
-        .await?;
+        ];
+        environment.extend(more);
+        let paddock = Installation::start_with(&environment).await?;
         Ok(Self { paddock, namespace, canary, link })
     }
 
@@ -71,8 +77,8 @@ impl World {
     pub(crate) async fn pod_of(&self, run: &str, generation: u32) -> anyhow::Result<String> {
         let name = format!("run-{run}-{generation}");
         self.eventually("the pod is there", async |world| {
-            Ok(world.kubectl(&["get", "pod", &name, "--ignore-not-found", "-o", "name"]).await?
-                != "")
+            let there = ["get", "pod", &name, "--ignore-not-found", "-o", "name"];
+            Ok(!world.kubectl(&there).await?.is_empty())
         })
         .await?;
         Ok(name)

@@ -8,4 +8,5 @@ mod cluster;
 mod fence;
 mod identity;
 mod journeys;
+mod kill;
 mod loss;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use commands::{Commands, Report};
 use domain::{
     ids::{Generation, RunId},
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    failpoint::reached,
     lease::Election,
     names, network,
     plan::{Action, Why, plan},
@@ -84,34 +86,39 @@ struct Adapter {
     unknown: HashMap<Key, Instant>,
 }
 
-/// Runs whenever this process holds the Lease, until told to stop. Pods go on without it.
-pub async fn run(
-    config: Config,
-    client: Client,
-    commands: Commands,
-    views: Views,
-    health: Health,
-    shutdown: CancellationToken,
-) {
-    let holder = format!("paddock-{}", commands.context().id());
-    let election = Election::new(client.clone(), &config.namespace, holder);
-    let waits = |problem: String| {
-        health.send_if_modified(|known| known.replace(problem.clone()) != Some(problem));
-    };
-    let work = |stop| {
-        lead(config.clone(), client.clone(), commands.clone(), views.clone(), health.clone(), stop)
-    };
-    election.run(shutdown, waits, work).await;
+/// What the adapter is given.
+#[derive(Clone)]
+pub struct Setup {
+    /// Its settings.
+    pub config: Config,
+    /// The cluster.
+    pub client: Client,
+    /// Where what it sees goes.
+    pub commands: Commands,
+    /// Where it learns what should be.
+    pub views: Views,
+    /// Where it says how it stands.
+    pub health: Health,
 }
 
-async fn lead(
-    config: Config,
-    client: Client,
-    commands: Commands,
-    views: Views,
-    health: Health,
-    shutdown: CancellationToken,
-) {
+/// Runs whenever this process holds the Lease, until told to stop. Pods go on without it.
+pub async fn run(setup: Setup, shutdown: CancellationToken) {
+    let holder = format!("paddock-{}", setup.commands.context().id());
+    let election = Election::new(setup.client.clone(), &setup.config.namespace, holder);
+    let stands_by = |problem| say(&setup.health, problem);
+    election.run(shutdown, stands_by, |stop| lead(setup.clone(), stop)).await;
+}
+
+fn say(health: &Health, problem: Option<String>) {
+    health.send_if_modified(|known| {
+        let news = *known != problem;
+        *known = problem;
+        news
+    });
+}
+
+async fn lead(setup: Setup, shutdown: CancellationToken) {
+    let Setup { config, client, commands, views, health } = setup;
     let changed = Arc::new(Notify::new());
     let cluster = Cluster {
         pods: Api::namespaced(client.clone(), &config.namespace),
@@ -146,7 +153,7 @@ async fn lead(
         if let Some(problem) = &problem {
             tracing::error!(problem, "a round of the adapter failed");
         }
-        health.send_if_modified(|known| std::mem::replace(known, problem.clone()) != problem);
+        say(&health, problem);
         let pause = LOOKS.get(looks).copied().unwrap_or(LOOK);
         looks += 1;
         tokio::select! {
@@ -193,7 +200,7 @@ async fn unreachable(cluster: &Cluster, health: &Health) {
             Ok(_) => None,
             Err(error) => Some(words(&error)),
         };
-        health.send_if_modified(|known| std::mem::replace(known, problem.clone()) != problem);
+        say(health, problem);
         sleep(Duration::from_secs(1)).await;
     }
 }
@@ -293,14 +300,16 @@ impl Cluster {
     async fn act(&self, action: Action) -> anyhow::Result<()> {
         match action {
             Action::Create(desired) => {
+                reached("before-create");
                 let pod = pod::pod(&self.config, &desired);
                 let name = pod.name_any();
                 let apply = PatchParams::apply(names::FIELD_MANAGER).force();
                 match self.pods.patch(&name, &apply, &Patch::Apply(&pod)).await {
-                    Ok(made) => match Seen::of(&made) {
-                        Some(seen) => self.made(&desired, &seen).await,
-                        None => anyhow::bail!("the cluster gave back a pod that is not ours"),
-                    },
+                    Ok(made) => {
+                        reached("pod-made");
+                        let seen = Seen::of(&made).context("the cluster gave back another pod")?;
+                        self.made(&desired, &seen).await
+                    }
                     Err(error) if is_final(&error) => {
                         let words = format!("the cluster refuses the pod: {}", words(&error));
                         self.report(desired.run, desired.generation, Report::Refused(words)).await
@@ -332,17 +341,22 @@ impl Cluster {
                 if self.pods.get_opt(&names::pod(run, generation)).await?.is_some() {
                     return Ok(());
                 }
-                self.report(run, generation, Report::Removed).await
+                self.report(run, generation, Report::Removed).await?;
+                reached("removed-reported");
+                Ok(())
             }
             Action::Delete(pod, why) => {
                 tracing::info!(run = %pod.run, generation = %pod.generation, ?why, "a pod is deleted");
+                reached("before-delete");
                 let only_this =
                     Preconditions { uid: Some(pod.uid.to_string()), ..Preconditions::default() };
                 let delete = DeleteParams::default().grace_period(GRACE).preconditions(only_this);
                 match self.pods.delete(&names::pod(pod.run, pod.generation), &delete).await {
-                    Err(Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(()),
-                    done => Ok(done.map(drop)?),
+                    Err(Error::Api(answer)) if matches!(answer.code, 404 | 409) => {}
+                    done => drop(done?),
                 }
+                reached("pod-deleted");
+                Ok(())
             }
         }
     }
@@ -350,10 +364,13 @@ impl Cluster {
     /// The pod is there: its identity is good from now on.
     async fn made(&self, desired: &domain::workload::Desired, seen: &Seen) -> anyhow::Result<()> {
         self.commands.record_pod(desired.run, desired.generation, seen.uid).await?;
+        reached("pod-recorded");
         let limits = ["memory", "cpu", "disk", "network"].map(str::to_owned).to_vec();
         let enforcement =
             Enforcement { sandbox: "pod".to_owned(), limits, missing: vec!["pids".to_owned()] };
-        self.report(desired.run, desired.generation, Report::Created(enforcement)).await
+        self.report(desired.run, desired.generation, Report::Created(enforcement)).await?;
+        reached("created-reported");
+        Ok(())
     }
 
     async fn report(

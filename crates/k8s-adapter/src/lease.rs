@@ -32,11 +32,12 @@ impl Election {
         Self { leases: Api::namespaced(client, namespace), holder }
     }
 
-    /// Does `work` whenever this process holds the Lease, until told to stop. `work` ends when its token says so.
+    /// Does `work` whenever this process holds the Lease, until told to stop; `work` ends when its token says so.
+    /// In between it says why the Lease cannot be had, if it cannot.
     pub(crate) async fn run<W: Future<Output = ()>>(
         &self,
         shutdown: CancellationToken,
-        mut waits: impl FnMut(String),
+        mut stands_by: impl FnMut(Option<String>),
         mut work: impl FnMut(CancellationToken) -> W,
     ) {
         while !shutdown.is_cancelled() {
@@ -50,8 +51,12 @@ impl Election {
                     tokio::join!(work(stop.clone()), keep);
                     continue;
                 }
-                Ok(Some(holder)) => waits(format!("{holder} holds the Lease {NAME}")),
-                Err(error) => waits(format!("the Lease {NAME} cannot be had: {error}")),
+                // Another one works: that is no problem.
+                Ok(Some(holder)) => {
+                    tracing::debug!(holder, "another adapter holds the Lease");
+                    stands_by(None);
+                }
+                Err(error) => stands_by(Some(format!("the Lease {NAME} cannot be had: {error}"))),
             }
             tokio::select! {
                 () = sleep(RENEW) => {}

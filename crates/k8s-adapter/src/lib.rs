@@ -4,6 +4,7 @@ mod adapter;
 pub mod admission;
 mod config;
 pub mod crds;
+mod failpoint;
 mod lease;
 mod manifest;
 mod names;
@@ -13,8 +14,9 @@ mod pod;
 mod review;
 mod seen;
 
-pub use adapter::{Health, run};
+pub use adapter::{Health, Setup, run};
 pub use config::{Allowed, Config, Peer};
+pub use failpoint::FAILPOINTS;
 pub use manifest::manifest;
 pub use network::policies;
 pub use pod::{AUDIENCE, pod};

@@ -323,14 +323,14 @@ impl Parts {
         running.spawn(tasks::run(tools, limits, shutdown.clone()));
         running.spawn(self.system.clone().run(shutdown.clone()));
         if let Some(Cluster { client, config, health }) = &self.cluster {
-            let adapter = k8s_adapter::run(
-                config.clone(),
-                client.clone(),
-                self.commands.clone(),
-                self.views.clone(),
-                health.clone(),
-                shutdown.clone(),
-            );
+            let setup = k8s_adapter::Setup {
+                config: config.clone(),
+                client: client.clone(),
+                commands: self.commands.clone(),
+                views: self.views.clone(),
+                health: health.clone(),
+            };
+            let adapter = k8s_adapter::run(setup, shutdown.clone());
             running.spawn(self.adapter.clone().run(adapter));
             return;
         }

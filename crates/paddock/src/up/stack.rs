@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What is passed on to gateway and control plane where runs are to be pods of a cluster.
-const CLUSTER: [&str; 14] = [
+const CLUSTER: [&str; 15] = [
     "KUBECONFIG",
     "PADDOCK_KUBERNETES_NAMESPACE",
     "PADDOCK_OWN_NAMESPACE",
@@ -35,6 +35,8 @@ const CLUSTER: [&str; 14] = [
     "PADDOCK_CANARY_LISTEN",
     "PADDOCK_CANARY_ADDRESS",
     "HOME",
+    // Of debug builds alone.
+    "PADDOCK_FAILPOINTS",
 ];
 
 /// How long the control plane has to become ready.
