@@ -210,8 +210,21 @@ async fn kill(paddock: &mut Installation, run: &str, part: Part) -> anyhow::Resu
             tokio::time::sleep(Duration::from_millis(500)).await;
             paddock.up().await
         }
-        Part::Sidecar => signal(paddock.sidecar_pid(run)?, "KILL"),
+        Part::Sidecar => signal(sidecar(paddock, run).await?, "KILL"),
         Part::OpenCode => signal(opencode_pid(run)?, "KILL"),
+    }
+}
+
+/// The sidecar's process, once there is one: it is started after the sandbox.
+async fn sidecar(paddock: &Installation, run: &str) -> anyhow::Result<u32> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match paddock.sidecar_pid(run) {
+            Err(_) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            found => return found,
+        }
     }
 }
 

@@ -112,7 +112,8 @@ impl Installation {
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await??;
         let Some(line) = line else { bail!("`paddock up` ended:\n{}", self.logs()) };
         let announced: Value = serde_json::from_str(&line)?;
-        announced["url"].as_str().context("no url")?.clone_into(&mut self.url);
+        let url = announced["url"].as_str();
+        url.with_context(|| format!("{line}\n{}", self.logs()))?.clone_into(&mut self.url);
         self.token = std::fs::read_to_string(self.data().join("secrets/cli-token"))?;
         Ok(())
     }

@@ -56,3 +56,65 @@ async fn a_run_that_no_node_has_room_for_says_so_and_can_be_cancelled() -> anyho
     world.paddock.wait_end(&run).await?;
     world.end().await
 }
+
+#[tokio::test]
+async fn an_evicted_pod_takes_its_snapshot_and_the_run_goes_on_elsewhere() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let session = world.paddock.session("Evicted").await?;
+    let run = world.paddock.run(&session, "slow").await?;
+    world.paddock.wait_state(&run, "running").await?;
+    let pod = world.pod_of(&run, 1).await?;
+    let eviction = serde_json::json!({
+        "apiVersion": "policy/v1", "kind": "Eviction",
+        "metadata": { "name": pod, "namespace": world.namespace },
+    });
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), eviction.to_string())?;
+    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", world.namespace);
+    world.kubectl(&["create", "--raw", &path, "-f", &file.path().to_string_lossy()]).await?;
+    let ended = world.paddock.wait_success(&run).await?;
+    ensure!(ended["generation"] == 2, "{ended:#}");
+    let events = world.paddock.events(&run).await?;
+    let at = |name: &str| events.iter().position(|event| event == name);
+    ensure!(at("run.snapshot.stored") < at("run.lost"), "no snapshot before the end: {events:?}");
+    world.end().await
+}
+
+#[tokio::test]
+async fn an_image_that_is_missing_is_named_and_the_fence_was_proven_before() -> anyhow::Result<()> {
+    let nowhere = ("PADDOCK_HARNESS_IMAGE", "paddock.dev/nowhere:1");
+    let world = World::start_with(&[nowhere]).await?;
+    let session = world.paddock.session("No image").await?;
+    let run = world.paddock.run(&session, "slow").await?;
+    let says_so = |run: &Value| {
+        run["reason"].as_str().is_some_and(|text| {
+            text.contains("harness does not start") && text.contains("paddock.dev/nowhere:1")
+        })
+    };
+    world.paddock.wait(&run, "waiting for its image", says_so).await?;
+    let events = world.paddock.events(&run).await?;
+    ensure!(events.iter().any(|event| event == "run.fence.verified"), "{events:?}");
+    world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
+    world.paddock.wait_end(&run).await?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_kubelet_that_is_killed_does_not_disturb_the_run() -> anyhow::Result<()> {
+    // Another cluster's node is not ours to touch.
+    if std::env::var("PADDOCK_TEST_CLUSTER").as_deref() != Ok("own") {
+        return Ok(());
+    }
+    let world = World::start().await?;
+    let session = world.paddock.session("Kubelet").await?;
+    let run = world.paddock.run(&session, "slow").await?;
+    world.paddock.wait_state(&run, "running").await?;
+    for arguments in [&["stop", "kubelet", "KILL"][..], &["start", "kubelet"]] {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cluster");
+        let done = tokio::process::Command::new(script).args(arguments).output().await?;
+        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let ended = world.paddock.wait_success(&run).await?;
+    ensure!(ended["generation"] == 1, "{ended:#}");
+    world.end().await
+}

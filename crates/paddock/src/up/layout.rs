@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write as _,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -99,7 +99,7 @@ impl Ports {
         // All are held open until all are chosen, so that no two are the same.
         let mut held = Vec::new();
         let mut free = || -> anyhow::Result<u16> {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let listener = free_port(Ipv4Addr::LOCALHOST.into())?;
             let port = listener.local_addr()?.port();
             held.push(listener);
             Ok(port)
@@ -115,6 +115,21 @@ impl Ports {
         write_private(path, &serde_json::to_vec(&ports)?)?;
         Ok(ports)
     }
+}
+
+/// A listener on a free port, to be let go of for whoever is to listen there. The port is below those that
+/// the kernel gives to outgoing connections: one of these might be given away in between.
+pub(crate) fn free_port(address: IpAddr) -> anyhow::Result<TcpListener> {
+    const PORTS: std::ops::Range<u16> = 10_000..32_768;
+    for _ in 0..100 {
+        let mut bytes = [0; 2];
+        getrandom::fill(&mut bytes)?;
+        let port = PORTS.start + u16::from_ne_bytes(bytes) % (PORTS.end - PORTS.start);
+        if let Ok(listener) = TcpListener::bind((address, port)) {
+            return Ok(listener);
+        }
+    }
+    bail!("no free port of {address} was found between {} and {}", PORTS.start, PORTS.end)
 }
 
 /// `port` on 127.0.0.1.

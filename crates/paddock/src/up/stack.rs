@@ -8,7 +8,7 @@ use super::{
     UpArgs,
     child::{Spec, Supervised},
     demo,
-    layout::{Layout, loopback, write_private},
+    layout::{Layout, free_port, loopback, write_private},
     nats,
     postgres::Postgres,
     records::Records,
@@ -280,7 +280,7 @@ fn concrete(listen: std::net::SocketAddr) -> anyhow::Result<std::net::SocketAddr
     if listen.port() != 0 {
         return Ok(listen);
     }
-    Ok(std::net::TcpListener::bind(listen)?.local_addr()?)
+    Ok(free_port(listen.ip())?.local_addr()?)
 }
 
 fn find_opencode(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
