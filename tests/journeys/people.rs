@@ -104,6 +104,14 @@ async fn an_interrupted_turn_leaves_the_run_idle() -> anyhow::Result<()> {
     paddock.wait_state(&run, "running").await?;
     paddock.post(&format!("runs/{run}/interrupt"), Value::Null).await?;
     paddock.wait_state(&run, "idle").await?;
+    // However soon the interrupt follows the prompt: the agent may not have taken it up yet.
+    for _ in 0..5 {
+        let prompt = json!({ "prompt": "[scenario: never-finish] Again." });
+        paddock.post(&format!("runs/{run}/prompts"), prompt).await?;
+        paddock.wait_state(&run, "running").await?;
+        paddock.post(&format!("runs/{run}/interrupt"), Value::Null).await?;
+        paddock.wait_state(&run, "idle").await?;
+    }
     paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
     let ended = paddock.wait_end(&run).await?;
     ensure!(ended["outcome"] == "cancelled", "{ended:#}");

@@ -43,14 +43,12 @@ pub(crate) fn turn(
     }
     let typed = || messages.iter().filter_map(Listed::typed);
     if !typed().any(|message| message.id == prompt.0) {
-        return Turn::UnderWay;
+        return not_begun(interrupted);
     }
     let newest = typed().rfind(|message| {
         message.role == "assistant" && message.parent_id.as_ref() == Some(&prompt.0)
     });
-    let Some(newest) = newest else {
-        return if interrupted { Turn::Ended } else { Turn::UnderWay };
-    };
+    let Some(newest) = newest else { return not_begun(interrupted) };
     match (newest.error, newest.time.completed, newest.finish.as_deref()) {
         (Some(error), ..) if error.name == "MessageAbortedError" => {
             if interrupted {
@@ -66,6 +64,11 @@ pub(crate) fn turn(
         (None, None, _) if interrupted => Turn::Ended,
         (None, None, _) => Turn::CutShort,
     }
+}
+
+/// A turn that nothing is seen of: one that was interrupted may have been stopped before it left a trace.
+fn not_begun(interrupted: bool) -> Turn {
+    if interrupted { Turn::Ended } else { Turn::UnderWay }
 }
 
 /// What an error of the agent's is.
@@ -124,6 +127,15 @@ mod tests {
         let aborted =
             || Some(assistant(&json!({ "error": { "name": "MessageAbortedError", "data": {} } })));
         assert_eq!(stands(aborted(), None, true), Turn::Ended);
+    }
+
+    #[test]
+    fn a_turn_interrupted_before_the_agent_took_it_up_ends() {
+        let unlisted =
+            |interrupted| turn(&MessageId("msg_9".into()), &[], None, false, interrupted);
+        assert_eq!(unlisted(false), Turn::UnderWay);
+        assert_eq!(unlisted(true), Turn::Ended);
+        assert_eq!(stands(None, None, true), Turn::Ended);
     }
 
     #[test]

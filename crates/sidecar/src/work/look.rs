@@ -56,6 +56,10 @@ impl Work {
             tokio::try_join!(self.agent.permissions(), self.agent.questions())?;
         // After the asks: one whose session has stopped is dead, though the agent keeps it for ever.
         let status = self.agent.status().await?;
+        // An abort that came before the agent took up the prompt stopped nothing: it is said until it holds.
+        if self.journal.notes.interrupted && status.contains_key(session) {
+            self.agent.abort(session).await?;
+        }
         let permissions = of_working_sessions(permissions, &status);
         let questions = of_working_sessions(questions, &status);
         // After the status: an end that it tells of is in the list.
