@@ -11,8 +11,11 @@ use crate::{SidecarError, harness_client::Harness, job::commit_message};
 const TRIES: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Commits and pushes; what came of it, as a fact.
-pub(crate) async fn publish(harness: &Harness, job: &Job) -> Result<Fact, SidecarError> {
+/// Commits what is left: whether there was anything, or the fact that it cannot be.
+pub(crate) async fn commit(
+    harness: &Harness,
+    job: &Job,
+) -> Result<Result<bool, Fact>, SidecarError> {
     let commit = CommitRequest {
         message: commit_message(job),
         author_name: job.author_name.clone(),
@@ -21,10 +24,14 @@ pub(crate) async fn publish(harness: &Harness, job: &Job) -> Result<Fact, Sideca
         committer_email: "noreply@paddock.dev".to_owned(),
     };
     match harness.commit(&commit).await {
-        Ok(_) => {}
-        Err(SidecarError::Step(error)) => return Ok(Fact::PushFailed { detail: error.detail }),
-        Err(error) => return Err(error),
+        Ok(done) => Ok(Ok(done.committed)),
+        Err(SidecarError::Step(error)) => Ok(Err(Fact::PushFailed { detail: error.detail })),
+        Err(error) => Err(error),
     }
+}
+
+/// Pushes; what came of it, as a fact.
+pub(crate) async fn push(harness: &Harness, job: &Job) -> Result<Fact, SidecarError> {
     let request = PushRequest { branch: job.branch.to_string(), base: job.base.to_string() };
     let mut backoff = FIRST_BACKOFF;
     for attempt in 1.. {

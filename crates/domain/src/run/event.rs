@@ -393,7 +393,7 @@ pub enum PublishStage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotCause {
-    /// A turn ended.
+    /// A turn ended, or what came of it is about to be pushed.
     Turn,
     /// Something changed and a minute was over.
     Interval,

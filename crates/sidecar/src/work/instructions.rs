@@ -10,7 +10,11 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Next, Work, lock};
-use crate::{SidecarError, growing::Growing, publish::publish};
+use crate::{
+    SidecarError,
+    growing::Growing,
+    publish::{commit, push},
+};
 
 /// What the agent is told when its turn was cut short by the loss of its workload.
 const CONTINUE: &str = "Your work was interrupted because its machine was lost. The workspace is as it was at the \
@@ -115,7 +119,16 @@ impl Work {
     async fn publish(&mut self) -> Result<(), SidecarError> {
         self.end_turn().await?;
         self.keep_changes().await?;
-        let fact = publish(&self.harness, &self.job).await?;
+        let fact = match commit(&self.harness, &self.job).await? {
+            Ok(committed) => {
+                // What is pushed is in a snapshot first: a workload that follows this one pushes on top of it.
+                if committed || self.changed {
+                    self.snapshot(SnapshotCause::Turn).await?;
+                }
+                push(&self.harness, &self.job).await?
+            }
+            Err(failed) => failed,
+        };
         self.changed = true;
         self.say(fact)
     }
