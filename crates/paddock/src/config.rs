@@ -134,7 +134,7 @@ layered!(
         /// A file that holds a token with the right to push and to open pull requests.
         #[arg(long, env = "PADDOCK_GITHUB_TOKEN_FILE", value_name = "FILE")]
         github_token_file: PathBuf,
-        /// Where bundles are kept: file:///… .
+        /// Where bundles are kept: file:///directory, or s3://bucket/prefix with the AWS_* variables for the rest.
         #[arg(long, env = "PADDOCK_ARTIFACT_STORE", value_name = "URL")]
         artifact_store: Url,
         /// A file that holds what gateways authenticate with.

@@ -2,7 +2,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The store's address is not one that this build can use.
-    #[error("an artifact store is file:///an/absolute/path, not {0}")]
+    #[error("an artifact store is file:///an/absolute/path or s3://bucket/prefix, not {0}")]
     Address(url::Url),
     /// The name is not a SHA-256 in lower-case hexadecimal.
     #[error("a bundle is named by its SHA-256 in lower-case hexadecimal")]

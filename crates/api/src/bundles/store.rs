@@ -1,18 +1,18 @@
 use std::{
     collections::HashMap,
     ops::Range,
-    path::{Path as FilePath, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
 use domain::ids::{BundleDigest, Generation, RunId, SessionId};
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path,
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder,
+    local::LocalFileSystem, path::Path, prefix::PrefixStore,
 };
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use url::Url;
 
 use super::BundleError;
@@ -22,14 +22,12 @@ use super::BundleError;
 pub struct Bundles {
     pub(super) pool: PgPool,
     pub(super) objects: Arc<dyn ObjectStore>,
-    /// Where uploads grow: on the same file system, so that completing one is a rename.
-    pub(super) partial: PathBuf,
     pub(super) limit: u64,
     uploads: Uploads,
 }
 
-/// Uploads under way in this process, by partial file: one writer each.
-type Uploads = Arc<Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>>;
+/// Uploads under way in this process, by where their pieces go: one writer each.
+type Uploads = Arc<Mutex<HashMap<Path, Weak<tokio::sync::Mutex<()>>>>>;
 
 /// Whose upload it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,17 +60,37 @@ pub struct Content {
 }
 
 impl Bundles {
-    /// Opens the store at `address`, making its directory where it is missing. A bundle may have at most
-    /// `limit` bytes.
+    /// Opens the store at `address`: `file:///directory`, which is made where it is missing, or
+    /// `s3://bucket/prefix`, with what the environment's `AWS_*` variables say of its endpoint, region and
+    /// credentials. A bundle may have at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the address is neither, or the directory cannot be made. Whether S3 answers is seen with the
+    /// first bundle.
     pub async fn open_store(pool: PgPool, address: &Url, limit: u64) -> Result<Self, BundleError> {
-        let root = Some(address)
-            .filter(|address| address.scheme() == "file")
-            .and_then(|address| address.to_file_path().ok())
-            .ok_or_else(|| BundleError::Address(address.clone()))?;
-        let partial = root.join("partial");
-        tokio::fs::create_dir_all(&partial).await?;
-        let objects = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
-        Ok(Self { pool, objects: Arc::new(objects), partial, limit, uploads: Uploads::default() })
+        let objects: Arc<dyn ObjectStore> = match address.scheme() {
+            "file" => {
+                let root =
+                    address.to_file_path().map_err(|()| BundleError::Address(address.clone()))?;
+                tokio::fs::create_dir_all(&root).await?;
+                let store = LocalFileSystem::new_with_prefix(&root)?;
+                Arc::new(store.with_fsync(true).with_automatic_cleanup(true))
+            }
+            "s3" => Arc::new(PrefixStore::new(
+                AmazonS3Builder::from_env().with_url(address.as_str()).build()?,
+                Path::from_url_path(address.path())
+                    .map_err(|_| BundleError::Address(address.clone()))?,
+            )),
+            _ => return Err(BundleError::Address(address.clone())),
+        };
+        Ok(Self::of(pool, objects, limit))
+    }
+
+    /// A store that keeps its bundles as `objects`.
+    #[must_use]
+    pub fn of(pool: PgPool, objects: Arc<dyn ObjectStore>, limit: u64) -> Self {
+        Self { pool, objects, limit, uploads: Uploads::default() }
     }
 
     /// Opens a bundle, or a range of it, whoever asks: the caller has authorised it.
@@ -163,6 +181,7 @@ impl Bundles {
     ) -> Result<(), BundleError> {
         let object = object(digest)?;
         let mut tx = self.pool.begin().await?;
+        only_one(&mut tx, digest).await?;
         sqlx::query!(
             "delete from runtime.artifact where session = $1 and digest = $2",
             session.0,
@@ -188,34 +207,63 @@ impl Bundles {
 
     /// Removes partial uploads that nothing was added to for longer than `age`.
     pub async fn prune_partial(&self, age: Duration) -> Result<u32, BundleError> {
+        let mut newest = HashMap::new();
+        let mut pieces = self.objects.list(Some(&Path::from(PARTIAL)));
+        while let Some(piece) = pieces.try_next().await? {
+            let Some(upload) = parent(&piece.location) else { continue };
+            let at = newest.entry(upload).or_insert(piece.last_modified);
+            *at = (*at).max(piece.last_modified);
+        }
         let mut removed = 0;
-        let mut files = tokio::fs::read_dir(&self.partial).await?;
-        while let Some(file) = files.next_entry().await? {
-            let stale = file
-                .metadata()
-                .await
-                .and_then(|found| found.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed > age));
-            let lock = self.lock(&file.path());
+        for (upload, at) in newest {
+            let stale = (chrono::Utc::now() - at).to_std().is_ok_and(|elapsed| elapsed > age);
+            let lock = self.lock(&upload);
             if stale && lock.try_lock().is_ok() {
-                tokio::fs::remove_file(file.path()).await?;
+                self.drop_pieces(&upload).await?;
                 removed += 1;
             }
         }
         Ok(removed)
     }
 
-    /// The lock on a partial file.
-    pub(super) fn lock(&self, file: &FilePath) -> Arc<tokio::sync::Mutex<()>> {
+    /// Removes the pieces of an upload.
+    pub(super) async fn drop_pieces(&self, upload: &Path) -> Result<(), BundleError> {
+        let pieces = self.objects.list(Some(upload)).map_ok(|piece| piece.location).boxed();
+        let removed = self.objects.delete_stream(pieces);
+        Ok(removed.try_for_each(|_| std::future::ready(Ok(()))).await?)
+    }
+
+    /// The lock on an upload.
+    pub(super) fn lock(&self, upload: &Path) -> Arc<tokio::sync::Mutex<()>> {
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = uploads.get(file).and_then(Weak::upgrade) {
+        if let Some(lock) = uploads.get(upload).and_then(Weak::upgrade) {
             return lock;
         }
         uploads.retain(|_, lock| lock.strong_count() > 0);
         let lock = Arc::new(tokio::sync::Mutex::new(()));
-        uploads.insert(file.to_owned(), Arc::downgrade(&lock));
+        uploads.insert(upload.clone(), Arc::downgrade(&lock));
         lock
     }
+}
+
+/// Until the transaction ends, nobody else decides whether a bundle stays or goes: sessions share its bytes.
+pub(super) async fn only_one(
+    tx: &mut PgConnection,
+    digest: &BundleDigest,
+) -> Result<(), BundleError> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", digest.0)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Below what the pieces of uploads are.
+pub(super) const PARTIAL: &str = "partial";
+
+fn parent(location: &Path) -> Option<Path> {
+    let mut parts: Vec<_> = location.parts().collect();
+    parts.pop()?;
+    Some(Path::from_iter(parts))
 }
 
 /// Where a bundle is in the store. Only a digest gets here, so no path is made of anything else.

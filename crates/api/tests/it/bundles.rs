@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use api::bundles::BundleError;
 use domain::ids::BundleDigest;
 use reqwest::{Client, Response, StatusCode};
@@ -10,18 +12,18 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 }
 
 struct Uploads<'a> {
-    world: &'a World,
+    address: SocketAddr,
     token: &'a str,
     digest: String,
 }
 
 impl<'a> Uploads<'a> {
     fn of(world: &'a World, workload: &'a Workload, bytes: &[u8]) -> Self {
-        Self { world, token: &workload.token, digest: digest(bytes) }
+        Self { address: world.address, token: &workload.token, digest: digest(bytes) }
     }
 
     fn url(&self) -> String {
-        self.world.url(&format!("/bundles/{}", self.digest))
+        format!("http://{}/bundles/{}", self.address, self.digest)
     }
 
     async fn put(&self, first: usize, part: &[u8], total: usize) -> Response {
@@ -55,7 +57,15 @@ impl<'a> Uploads<'a> {
 
 #[tokio::test]
 async fn an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
-    let world = World::new().await;
+    resumed_and_seen_only_once_whole(World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_s3_an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
+    resumed_and_seen_only_once_whole(World::on_s3().await).await;
+}
+
+async fn resumed_and_seen_only_once_whole(world: World) {
     let workload = world.admitted().await;
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0] ^ 7).collect();
     let uploads = Uploads::of(&world, &workload, &bytes);
@@ -91,7 +101,15 @@ async fn an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
 
 #[tokio::test]
 async fn a_resumed_upload_with_a_wrong_digest_is_refused_and_dropped() {
-    let world = World::new().await;
+    wrong_digest_is_refused_and_dropped(World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_s3_a_resumed_upload_with_a_wrong_digest_is_refused_and_dropped() {
+    wrong_digest_is_refused_and_dropped(World::on_s3().await).await;
+}
+
+async fn wrong_digest_is_refused_and_dropped(world: World) {
     let workload = world.admitted().await;
     let bytes = vec![1; 1000];
     let uploads = Uploads::of(&world, &workload, &bytes);
@@ -121,19 +139,12 @@ async fn what_breaks_off_in_the_middle_of_a_body_stays_and_is_not_visible() {
     socket.write_all(head.as_bytes()).await.unwrap();
     socket.write_all(&bytes[..6_000]).await.unwrap();
     socket.flush().await.unwrap();
+    drop(socket);
     while uploads.offset().await.unwrap_or(0) < 6_000 {
         tokio::task::yield_now().await;
     }
-    drop(socket);
     assert_eq!(uploads.get(None).await.status(), 404);
-    // The killed upload lets go of the file once the server sees its end.
-    let rest = loop {
-        let rest = uploads.put(6_000, &bytes[6_000..], 10_000).await;
-        if rest.status() != 409 {
-            break rest;
-        }
-    };
-    assert_eq!(rest.status(), 201);
+    assert_eq!(uploads.put(6_000, &bytes[6_000..], 10_000).await.status(), 201);
     assert!(uploads.get(None).await.bytes().await.unwrap() == bytes);
     world.end().await;
 }
@@ -155,6 +166,49 @@ async fn another_session_can_neither_read_it_nor_tell_that_it_is_there() {
     let from = BundleDigest(own.digest.clone());
     let fork = world.admitted_with(|requested| requested.from = Some(from)).await;
     assert_eq!(Uploads::of(&world, &fork, &bytes).get(None).await.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn on_s3_a_bundle_of_many_parts_is_stored_and_what_nobody_goes_on_with_is_pruned() {
+    let world = World::on_s3().await;
+    let workload = world.admitted().await;
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| (n / 7).to_le_bytes()[0]).collect();
+    let uploads = Uploads::of(&world, &workload, &bytes);
+    assert_eq!(uploads.put(0, &bytes[..9_000_000], bytes.len()).await.status(), 204);
+    assert_eq!(uploads.put(9_000_000, &bytes[9_000_000..], bytes.len()).await.status(), 201);
+    assert!(uploads.get(None).await.bytes().await.unwrap() == bytes);
+    let part = uploads.get(Some("bytes=8999990-9000009")).await;
+    assert!(part.bytes().await.unwrap() == bytes[8_999_990..9_000_010]);
+    let other = vec![3; 10];
+    let begun = Uploads::of(&world, &workload, &other);
+    assert_eq!(begun.put(0, &other[..5], 10).await.status(), 204);
+    let now = std::time::Duration::ZERO;
+    assert_eq!(
+        world.bundles.prune_partial(now).await.unwrap(),
+        1,
+        "of the whole one nothing is left"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn two_writers_of_one_upload_do_not_mix() {
+    let world = World::new().await;
+    let workload = world.admitted().await;
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let address = world.replica().await;
+    let mut other = Uploads::of(&world, &workload, &bytes);
+    other.address = address;
+    let own = Uploads::of(&world, &workload, &bytes);
+    let puts = futures::future::join_all((0..8).map(|n| {
+        let through = if n % 2 == 0 { &own } else { &other };
+        through.put(0, &bytes, bytes.len())
+    }));
+    let whole = puts.await.iter().filter(|answer| answer.status() == 201).count();
+    assert!(whole > 0);
+    assert!(own.get(None).await.bytes().await.unwrap() == bytes);
+    assert!(other.get(None).await.bytes().await.unwrap() == bytes);
     world.end().await;
 }
 
@@ -194,8 +248,7 @@ async fn nonsense_and_too_much_are_refused() {
     uploads.digest = "..%2f..%2fetc%2fpasswd".to_owned();
     assert_eq!(uploads.put(0, &bytes, 10).await.status(), 400);
     assert_eq!(uploads.get(None).await.status(), 404);
-    let left: Vec<_> = std::fs::read_dir(world.store.path().join("partial")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(!world.store.path().join("partial").exists(), "a piece is left");
     world.end().await;
 }
 
@@ -270,11 +323,11 @@ async fn an_upload_whose_end_a_killed_server_did_not_see_is_completed_when_asked
         let uploads = Uploads::of(&world, &workload, &bytes);
         assert_eq!(uploads.put(0, &bytes[..400], 1000).await.status(), 204);
         let partial = world.store.path().join("partial");
-        let file = std::fs::read_dir(partial).unwrap().next().unwrap().unwrap().path();
+        let upload = std::fs::read_dir(&partial).unwrap().next().unwrap().unwrap().path();
         bytes[999] ^= u8::from(flipped);
-        std::fs::write(&file, &bytes).unwrap();
+        std::fs::write(upload.join("1000").join(format!("{:020}", 400)), &bytes[400..]).unwrap();
         assert_eq!(uploads.offset().await, offset);
-        assert!(!file.exists());
+        assert!(!partial.exists());
         let found = if flipped { 404 } else { 200 };
         assert_eq!(uploads.get(None).await.status(), found);
     }

@@ -12,6 +12,7 @@ mod nats;
 mod page_sessions;
 mod pulls;
 mod refused;
+mod s3;
 mod sse;
 mod system;
 mod transcript;

@@ -1,6 +1,11 @@
 //! A control plane's link listener on a database of its own, as many replicas of it as wanted.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use api::{
     bundles::Bundles,
@@ -14,7 +19,7 @@ use domain::{
     run::{self, Enforcement, Probe, Requested, Verdict},
     session,
 };
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use link::{Down, Up};
 use sha2::{Digest as _, Sha256};
 use sqlx::{
@@ -60,6 +65,18 @@ fn server() -> PgConnectOptions {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|pool, store| Box::pin(async move { in_directory(pool, &store).await })).await
+    }
+
+    /// One whose bundles are on S3.
+    pub(crate) async fn on_s3() -> Self {
+        Self::with(|pool, store| {
+            Box::pin(async move { Bundles::of(pool, crate::s3::bucket(&store).await, 64 * MIB) })
+        })
+        .await
+    }
+
+    async fn with(bundles: impl FnOnce(PgPool, PathBuf) -> BoxFuture<'static, Bundles>) -> Self {
         // The HTTP client has no cryptography of its own. A second installation changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let owner = server();
@@ -76,7 +93,7 @@ impl World {
         let mut world = Self {
             commands: Commands::new(pool.clone(), Context::system()),
             outputs: Outputs::new(pool.clone()),
-            bundles: bundles(&pool, &store).await,
+            bundles: bundles(pool.clone(), store.path().to_owned()).await,
             links: Links::default(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             store,
@@ -118,6 +135,7 @@ impl World {
         let pool = self.pool().clone();
         let state = LinkState {
             commands: Commands::new(pool.clone(), Context::system()),
+            bundles: in_directory(pool.clone(), self.store.path()).await,
             outputs: Outputs::new(pool),
             links: Links::default(),
             ..self.state()
@@ -234,9 +252,11 @@ impl World {
 pub(crate) const ENFORCED: Enforcement =
     Enforcement { sandbox: String::new(), limits: vec![], missing: vec![] };
 
-async fn bundles(pool: &PgPool, store: &tempfile::TempDir) -> Bundles {
-    let address = Url::from_directory_path(store.path()).unwrap();
-    Bundles::open_store(pool.clone(), &address, 1024 * 1024).await.unwrap()
+const MIB: u64 = 1024 * 1024;
+
+async fn in_directory(pool: PgPool, store: &Path) -> Bundles {
+    let address = Url::from_directory_path(store).unwrap();
+    Bundles::open_store(pool, &address, MIB).await.unwrap()
 }
 
 fn requested(session: SessionId, owner: UserId, created: &session::Created) -> Requested {
