@@ -1,7 +1,7 @@
 use domain::{
     event::{Actor, Part},
     ids::{Generation, RunId},
-    run::{Command, Enforcement, Failure},
+    run::{Command, Enforcement, Failure, WorkloadStage},
 };
 
 use crate::{Caused, CommandError, Commands};
@@ -13,6 +13,8 @@ pub enum Report {
     Created(Enforcement),
     /// It is made and cannot begin yet, for this reason.
     Waiting(String),
+    /// This was seen of it, a line each.
+    Observed(WorkloadStage, String),
     /// It is gone.
     Lost(String),
     /// It cannot be made, or took more than it may; trying again will not help.
@@ -36,6 +38,12 @@ impl Commands {
                 Command::ReportWorkloadCreated { generation, enforcement }
             }
             Report::Waiting(reason) => Command::ReportWaiting { generation, reason },
+            Report::Observed(stage, words) => {
+                let text = self.context().seal(words);
+                let reference = text.reference.clone();
+                caused.texts = vec![text];
+                Command::ReportObserved { generation, stage, text: reference }
+            }
             Report::Lost(reason) => Command::ReportLost { generation, reason },
             Report::Refused(words) => {
                 let detail = self.context().seal(words);

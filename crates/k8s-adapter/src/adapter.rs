@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use commands::{Commands, Report};
 use domain::{
     ids::{Generation, RunId},
-    run::Enforcement,
+    run::{Enforcement, WorkloadStage},
 };
 use futures::{StreamExt as _, future::ready};
 use k8s_openapi::api::{core::v1::Pod, networking::v1::NetworkPolicy};
@@ -43,6 +43,7 @@ use crate::{
     plan::{Action, Why, plan},
     pod,
     seen::Seen,
+    story::Stories,
 };
 
 /// How often it looks when nothing wakes it.
@@ -68,6 +69,7 @@ struct Cluster {
     commands: Commands,
     pods: Api<Pod>,
     policies: Api<NetworkPolicy>,
+    stories: Stories,
 }
 
 struct Adapter {
@@ -83,6 +85,8 @@ struct Adapter {
     failed: HashMap<RunId, (u32, Instant)>,
     /// What each workload that waits was last said to wait for.
     waiting: HashMap<Key, String>,
+    /// The workloads of which it was said that they run.
+    began: HashSet<Key>,
     unknown: HashMap<Key, Instant>,
 }
 
@@ -121,6 +125,7 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
     let Setup { config, client, commands, views, health } = setup;
     let changed = Arc::new(Notify::new());
     let cluster = Cluster {
+        stories: Stories::of(&client, &config.namespace),
         pods: Api::namespaced(client.clone(), &config.namespace),
         policies: Api::namespaced(client, &config.namespace),
         commands: commands.clone(),
@@ -144,6 +149,7 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         busy: HashSet::new(),
         failed: HashMap::new(),
         waiting: HashMap::new(),
+        began: HashSet::new(),
         unknown: HashMap::new(),
     };
     let mut bell = commands.doorbell().listen();
@@ -219,6 +225,7 @@ impl Adapter {
         let now = Instant::now();
         self.failed.retain(|run, _| desired.iter().any(|wanted| wanted.run == *run));
         self.waiting.retain(|(run, _), _| desired.iter().any(|wanted| wanted.run == *run));
+        self.began.retain(|(run, _)| desired.iter().any(|wanted| wanted.run == *run));
         for action in actions {
             let run = action.run();
             let waits = self.failed.get(&run).is_some_and(|(_, until)| *until > now);
@@ -264,6 +271,7 @@ impl Adapter {
                 let key = (desired.run, desired.generation);
                 self.waiting.insert(key, words.clone()).as_ref() != Some(words)
             }
+            Action::Began(desired) => self.began.insert((desired.run, desired.generation)),
             _ => true,
         }
     }
@@ -318,6 +326,10 @@ impl Cluster {
                 }
             }
             Action::Made(desired, seen) => self.made(&desired, &seen).await,
+            Action::Began(desired) => {
+                self.observe(desired.run, desired.generation, WorkloadStage::Began).await;
+                Ok(())
+            }
             Action::Waits(desired, words) => {
                 self.report(desired.run, desired.generation, Report::Waiting(words)).await
             }
@@ -329,12 +341,14 @@ impl Cluster {
                     there.map(|pod| crate::plan::plan(std::slice::from_ref(&desired), &[pod]));
                 match stands.as_deref() {
                     None | Some([Action::Lost(..)]) => {
+                        self.observe(desired.run, desired.generation, WorkloadStage::Ended).await;
                         self.report(desired.run, desired.generation, Report::Lost(words)).await
                     }
                     Some(_) => Ok(()),
                 }
             }
             Action::Over(desired, words) => {
+                self.observe(desired.run, desired.generation, WorkloadStage::Ended).await;
                 self.report(desired.run, desired.generation, Report::Refused(words)).await
             }
             Action::Removed(run, generation) => {
@@ -348,6 +362,9 @@ impl Cluster {
             Action::Delete(pod, why) => {
                 tracing::info!(run = %pod.run, generation = %pod.generation, ?why, "a pod is deleted");
                 reached("before-delete");
+                if why == Why::Ended {
+                    self.observe(pod.run, pod.generation, WorkloadStage::Ended).await;
+                }
                 let only_this =
                     Preconditions { uid: Some(pod.uid.to_string()), ..Preconditions::default() };
                 let delete = DeleteParams::default().grace_period(GRACE).preconditions(only_this);
@@ -371,6 +388,22 @@ impl Cluster {
         self.report(desired.run, desired.generation, Report::Created(enforcement)).await?;
         reached("created-reported");
         Ok(())
+    }
+
+    /// Says what the cluster says of a workload. It is told once; that it cannot be told stops nothing.
+    async fn observe(&self, run: RunId, generation: Generation, stage: WorkloadStage) {
+        let name = names::pod(run, generation);
+        let story = match stage {
+            WorkloadStage::Began => self.stories.began(&name).await,
+            WorkloadStage::Ended => self.stories.ended(&name).await,
+        };
+        let told = match story {
+            Ok(text) => self.report(run, generation, Report::Observed(stage, text)).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = told {
+            tracing::warn!(%run, error = &*error, "what the cluster says of a pod is not known");
+        }
     }
 
     async fn report(

@@ -13,6 +13,7 @@ mod plan;
 mod pod;
 mod review;
 mod seen;
+mod story;
 
 pub use adapter::{Health, Setup, run};
 pub use config::{Allowed, Config, Peer};

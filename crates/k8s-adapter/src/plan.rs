@@ -14,6 +14,8 @@ pub(crate) enum Action {
     Create(Desired),
     /// It is there: say so.
     Made(Desired, Seen),
+    /// All of it runs: say what the cluster says of it.
+    Began(Desired),
     /// It waits, in these words.
     Waits(Desired, String),
     /// It is gone, or ended, in these words.
@@ -42,6 +44,7 @@ impl Action {
         match self {
             Self::Create(desired)
             | Self::Made(desired, _)
+            | Self::Began(desired)
             | Self::Waits(desired, _)
             | Self::Lost(desired, _)
             | Self::Over(desired, _) => desired.run,
@@ -86,7 +89,7 @@ fn step(wanted: &Desired, seen: Option<&Seen>) -> Option<Action> {
                 Some(Action::Made(wanted.clone(), pod.clone()))
             }
             Stands::Waits(words) => Some(Action::Waits(wanted.clone(), words.clone())),
-            Stands::Good => None,
+            Stands::Good => pod.runs.then(|| Action::Began(wanted.clone())),
         },
     }
 }
@@ -114,7 +117,7 @@ mod tests {
 
     fn seen(generation: u32, stands: Stands) -> Seen {
         let (run, uid) = (RunId(Uuid::nil()), Uuid::nil());
-        Seen { run, generation: Generation(generation), uid, stands, leaving: false }
+        Seen { run, generation: Generation(generation), uid, stands, runs: false, leaving: false }
     }
 
     fn of(wanted: &Desired, seen: &[Seen]) -> Vec<Action> {
@@ -138,6 +141,12 @@ mod tests {
         let (keep, words) = (wanted(Phase::Keep, 1), "no node has room".to_owned());
         let waits = seen(1, Stands::Waits(words.clone()));
         assert_eq!(of(&keep, &[waits]), [Action::Waits(keep.clone(), words)]);
+    }
+
+    #[test]
+    fn what_runs_is_told_of() {
+        let (keep, runs) = (wanted(Phase::Keep, 1), Seen { runs: true, ..seen(1, Stands::Good) });
+        assert_eq!(of(&keep, &[runs]), [Action::Began(keep.clone())]);
     }
 
     #[test]

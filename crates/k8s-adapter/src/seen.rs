@@ -14,6 +14,8 @@ pub(crate) struct Seen {
     /// Its uid: another pod of the same name is not it.
     pub(crate) uid: Uuid,
     pub(crate) stands: Stands,
+    /// Whether all of its containers run.
+    pub(crate) runs: bool,
     /// Whether it is being deleted.
     pub(crate) leaving: bool,
 }
@@ -37,8 +39,16 @@ impl Seen {
         let (run, generation) = names::key(&pod.metadata)?;
         let uid = pod.metadata.uid.as_ref()?.parse().ok()?;
         let leaving = pod.metadata.deletion_timestamp.is_some();
-        Some(Self { run, generation, uid, stands: stands(pod), leaving })
+        Some(Self { run, generation, uid, stands: stands(pod), runs: runs(pod), leaving })
     }
+}
+
+fn runs(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let mut containers = status.container_statuses.iter().flatten();
+    status.phase.as_deref() == Some("Running")
+        && containers
+            .all(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
 fn stands(pod: &Pod) -> Stands {

@@ -101,6 +101,7 @@ fn told(event: &Event, begun: bool, asked: &HashMap<InputId, InputKind>) -> Opti
         | Event::Admitted { .. }
         | Event::WorkloadCreated { .. }
         | Event::WorkloadWaiting { .. }
+        | Event::WorkloadObserved { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

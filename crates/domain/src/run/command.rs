@@ -4,7 +4,7 @@ use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
         Answer, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage, QueueReason,
-        Requested, SnapshotCause, Usage,
+        Requested, SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -42,6 +42,15 @@ pub enum Command {
         generation: Generation,
         /// What is seen, in words.
         reason: String,
+    },
+    /// The workload was looked at. Settled where that was said before.
+    ReportObserved {
+        /// Of which generation.
+        generation: Generation,
+        /// When in its life.
+        stage: WorkloadStage,
+        /// What was seen.
+        text: TextRef,
     },
     /// The fence was proven, or found open.
     ReportFence {

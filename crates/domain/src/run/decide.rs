@@ -50,6 +50,14 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 vec![]
             })
         }
+        Command::ReportObserved { generation, stage, text } => {
+            current(run, generation)?;
+            Ok(if run.reported.observed >= Some(stage) || run.workload_removed {
+                vec![]
+            } else {
+                vec![Event::WorkloadObserved { generation, stage, text }]
+            })
+        }
         Command::ReportFence { generation, probes } => {
             current(run, generation)?;
             Ok(fence(run, generation, probes))

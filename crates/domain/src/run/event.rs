@@ -43,6 +43,16 @@ pub enum Event {
         /// What the adapter sees, in words.
         reason: String,
     },
+    /// What the place where the workload is says of it: where it was put, what its image took, how it ended.
+    #[serde(rename = "run.workload.observed")]
+    WorkloadObserved {
+        /// Of which generation.
+        generation: Generation,
+        /// When in the workload's life.
+        stage: WorkloadStage,
+        /// What was seen, a line each.
+        text: TextRef,
+    },
     /// The fence was proven from inside before any secret was in reach.
     #[serde(rename = "run.fence.verified")]
     FenceVerified {
@@ -401,6 +411,18 @@ pub enum SnapshotCause {
     Stop,
     /// The run ends.
     Final,
+}
+
+/// When in a workload's life it was looked at.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadStage {
+    /// All of it runs.
+    Began,
+    /// It is over, or about to be.
+    Ended,
 }
 
 /// How a run ended.

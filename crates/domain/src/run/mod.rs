@@ -13,7 +13,7 @@ pub use command::Command;
 pub use decide::decide;
 pub use event::{
     Answer, Enforcement, Event, Failure, FinishCause, InputKind, Outcome, Probe, PublishStage,
-    QueueReason, Requested, SnapshotCause, Usage, Verdict,
+    QueueReason, Requested, SnapshotCause, Usage, Verdict, WorkloadStage,
 };
 pub use rejection::Rejection;
 pub use state::{Ending, Reported, Run, Stage, State, evolve, fold};

@@ -6,7 +6,7 @@ use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
         Event, Failure, InputKind, Outcome, PublishStage, QueueReason, Requested, SnapshotCause,
-        Usage,
+        Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -70,6 +70,8 @@ pub struct Reported {
     pub fence: bool,
     /// The repository is in place.
     pub restored: bool,
+    /// When in its life what is seen of it was last said.
+    pub observed: Option<WorkloadStage>,
 }
 
 /// Where a run is in its life. Every stage but `Running` has a reason that people are shown.
@@ -176,6 +178,7 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
             }
         }
         Event::WorkloadWaiting { reason, .. } => run.waiting = Some(reason.clone()),
+        Event::WorkloadObserved { stage, .. } => run.reported.observed = Some(*stage),
         Event::FenceVerified { .. } => run.reported.fence = true,
         Event::Restored { .. } => run.reported.restored = true,
         Event::Ready { .. } => {

@@ -69,6 +69,7 @@ pub(super) fn attention(before: bool, actor: Actor, event: &Event, run: &RunRow)
         | Event::Admitted { .. }
         | Event::WorkloadCreated { .. }
         | Event::WorkloadWaiting { .. }
+        | Event::WorkloadObserved { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

@@ -48,6 +48,7 @@ pub(super) fn in_run(event: &Event) -> Option<String> {
         Event::Cancelled {} => "cancelled".to_owned(),
         Event::UsageReported { .. }
         | Event::SnapshotStored { .. }
+        | Event::WorkloadObserved { .. }
         | Event::WorkloadRemoved { .. } => return None,
     };
     Some(said)

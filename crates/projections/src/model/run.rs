@@ -343,7 +343,10 @@ impl RunRow {
         self.version = recorded.version;
         self.last_event = (name.to_owned(), at);
         match event {
-            Event::Requested(_) | Event::Restored { .. } | Event::SnapshotStored { .. } => {}
+            Event::Requested(_)
+            | Event::Restored { .. }
+            | Event::SnapshotStored { .. }
+            | Event::WorkloadObserved { .. } => {}
             Event::Queued { reason } => {
                 self.enter(RunState::Queued, at);
                 self.queued = Some(reason.clone());

@@ -1,5 +1,5 @@
 use domain::{
-    run::{Answer, Event, FinishCause, InputKind, PublishStage},
+    run::{Answer, Event, FinishCause, InputKind, PublishStage, WorkloadStage},
     text::TextRef,
 };
 
@@ -61,6 +61,8 @@ pub(super) fn summary(event: &Event) -> String {
         }
         Event::SnapshotStored { digest, .. } => format!("bundle {:.12}", digest.0),
         Event::WorkloadWaiting { reason, .. } | Event::Lost { reason, .. } => reason.clone(),
+        Event::WorkloadObserved { stage: WorkloadStage::Began, .. } => "all of it runs".to_owned(),
+        Event::WorkloadObserved { stage: WorkloadStage::Ended, .. } => "as it ended".to_owned(),
         Event::Succeeded { changes: true } => "with changes".to_owned(),
         Event::WorkloadRemoved { output_digest: Some(digest), .. } => {
             format!("all output stored, SHA-256 {digest}")
@@ -76,7 +78,7 @@ pub(super) fn summary(event: &Event) -> String {
 /// The text that an event refers to.
 pub(super) const fn text(event: &Event) -> Option<&TextRef> {
     match event {
-        Event::PromptSubmitted { text, .. } => Some(text),
+        Event::PromptSubmitted { text, .. } | Event::WorkloadObserved { text, .. } => Some(text),
         Event::InputRequired { detail, .. } | Event::PublishFailed { detail, .. } => Some(detail),
         Event::InputGiven { answer, .. } => match answer {
             Answer::Reject { message } => message.as_ref(),
