@@ -33,10 +33,12 @@ async fn an_adapter_that_is_killed_anywhere_makes_nothing_twice_and_leaves_nothi
         ensure!(ended["generation"] == 1, "{ended:#}");
         world.paddock.removed(run).await?;
         let events = world.paddock.events(run).await?;
-        for once in ["run.workload.created", "run.workload.removed", "run.fence.verified"] {
-            let count = events.iter().filter(|event| *event == once).count();
-            ensure!(count == 1, "{once} happened {count} times: {events:?}");
+        let count = |name: &str| events.iter().filter(|event| *event == name).count();
+        for once in ["run.workload.removed", "run.fence.verified"] {
+            ensure!(count(once) == 1, "{once} happened {} times: {events:?}", count(once));
         }
+        // A short run can be over before there is an adapter again to say that its pod is there.
+        ensure!(count("run.workload.created") <= 1, "made twice: {events:?}");
     }
     world.eventually("no pod is left", async |world| Ok(world.pods().await?.is_empty())).await?;
     let policies = world.kubectl(&["get", "networkpolicies", "-o", "name"]).await?;

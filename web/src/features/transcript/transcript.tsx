@@ -202,7 +202,7 @@ export function Transcript({ run, compact = false, finding = false, onFound }: T
               )}
             </div>
           )}
-          {!following && <ToEnd unseen={unseen} onPress={toEnd} />}
+          {!following && !short && <ToEnd unseen={unseen} onPress={toEnd} />}
         </div>
       </div>
     </FoldsProvider>
