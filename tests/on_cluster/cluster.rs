@@ -13,6 +13,9 @@ fn host() -> String {
     std::env::var("PADDOCK_TEST_HOST_ADDRESS").unwrap_or_else(|_| "10.243.0.1".to_owned())
 }
 
+/// Who may ask for sessions and runs by objects.
+pub(crate) const REQUESTER: &str = "gitops@example.org";
+
 /// A namespace of a test's own, with an installation beside the cluster.
 pub(crate) struct World {
     pub(crate) paddock: Installation,
@@ -45,10 +48,27 @@ impl World {
             ("PADDOCK_EGRESS_LISTEN", &egress),
             ("PADDOCK_EGRESS_ADDRESS", &egress),
             ("PADDOCK_CANARY_LISTEN", &canary),
+            ("PADDOCK_KUBERNETES_REQUESTERS", REQUESTER),
         ];
         environment.extend(more);
         let paddock = Installation::start_with(&environment).await?;
         Ok(Self { paddock, namespace, canary, link })
+    }
+
+    /// Applies an object as somebody; what the API server says against it, if it does.
+    pub(crate) async fn apply_as(
+        &self,
+        name: &str,
+        object: &Value,
+    ) -> anyhow::Result<Result<(), String>> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), object.to_string())?;
+        let path = file.path().to_string_lossy().into_owned();
+        let mut command = command(&["--namespace", &self.namespace, "apply", "--as", name]);
+        // As an admin: what is refused is not refused for want of rights.
+        let output = command.args(["--as-group=system:masters", "-f", &path]).output().await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(if output.status.success() { Ok(()) } else { Err(said) })
     }
 
     /// Ends it; nothing of it may be left on the cluster but the fence.

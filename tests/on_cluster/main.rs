@@ -10,3 +10,4 @@ mod identity;
 mod journeys;
 mod kill;
 mod loss;
+mod objects;

@@ -89,6 +89,24 @@ impl Problem {
         Self { errors, refused: true, ..Self::new(status, code, "The request is refused") }
     }
 
+    /// The stable code of the kind of problem.
+    pub(crate) fn code(&self) -> &str {
+        self.kind.strip_prefix(TYPES).unwrap_or(&self.kind)
+    }
+
+    /// The problem in one line, for those who are shown no document.
+    pub(crate) fn words(&self) -> String {
+        let fields = self.errors.iter().map(|error| format!("{}: {}", error.field, error.detail));
+        let parts: Vec<String> =
+            [self.title.clone()].into_iter().chain(self.detail.clone()).chain(fields).collect();
+        parts.join(": ")
+    }
+
+    /// Whether it may go by itself.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.status >= 500 || self.status == StatusCode::TOO_MANY_REQUESTS.as_u16()
+    }
+
     /// The stable code of a refusal that no handler of commands has seen.
     pub(crate) fn refusal(&self) -> Option<&str> {
         self.kind.strip_prefix(TYPES).filter(|_| self.refused)

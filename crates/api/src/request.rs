@@ -10,7 +10,7 @@ use axum::{
 use commands::{Accepted, Caused, CommandError, Idempotency};
 use domain::{
     event::Actor,
-    ids::StreamVersion,
+    ids::{StreamVersion, UserId},
     stream::StreamId,
     text::{MAX_TEXT_BYTES, SealedText},
 };
@@ -33,19 +33,27 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// The header of the key under which a command is done once.
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// A command: who asks, with which body, how it is recognised when it comes again.
+/// A command over HTTP: who asks, with which body.
 pub(crate) struct Asked<T> {
     pub(crate) caller: Caller,
     pub(crate) body: T,
-    request: String,
-    idempotency: Option<Idempotency>,
-    if_match: Option<StreamVersion>,
+    pub(crate) by: By,
 }
 
-impl<T> Asked<T> {
+/// Who asks for a command, and how it is recognised when it comes again.
+pub(crate) struct By {
+    pub(crate) actor: Actor,
+    /// Whose what is made will be.
+    pub(crate) owner: UserId,
+    pub(crate) request: String,
+    pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) if_match: Option<StreamVersion>,
+}
+
+impl By {
     /// What the command is caused by, with the texts that its events refer to.
     pub(crate) fn caused(&self, texts: Vec<SealedText>) -> Caused {
-        let mut caused = Caused::by(Actor::User(self.caller.user));
+        let mut caused = Caused::by(self.actor);
         caused.request.clone_from(&self.request);
         caused.idempotency.clone_from(&self.idempotency);
         caused.if_match = self.if_match;
@@ -70,11 +78,10 @@ impl<T> Asked<T> {
         target: Option<StreamId>,
     ) -> Answer<Option<Accepted>> {
         let Some(key) = &self.idempotency else { return Ok(None) };
-        let actor = Actor::User(self.caller.user);
-        let answered = state.commands.answered(actor, key).await;
+        let answered = state.commands.answered(self.actor, key).await;
         if let Err(CommandError::KeyReused) = answered {
             let code = "idempotency-key-reused";
-            state.commands.refused(actor, command, target, code, &self.request).await?;
+            state.commands.refused(self.actor, command, target, code, &self.request).await?;
         }
         Ok(answered?)
     }
@@ -90,8 +97,7 @@ impl<T> Asked<T> {
         if let Err(problem) = &answer
             && let Some(code) = problem.refusal()
         {
-            let actor = Actor::User(self.caller.user);
-            state.commands.refused(actor, command, target, code, &self.request).await?;
+            state.commands.refused(self.actor, command, target, code, &self.request).await?;
         }
         answer
     }
@@ -111,13 +117,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Asked<T> {
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(|_| Problem::too_large("body", MAX_BODY))?;
-        Ok(Self {
-            caller,
+        let by = By {
+            actor: Actor::User(caller.user),
+            owner: caller.user,
             request: header_text(&parts.headers, REQUEST_ID.as_str())?.unwrap_or_default(),
             idempotency: idempotency(&parts, &bytes)?,
             if_match: if_match(&parts.headers)?,
-            body: parse(&bytes)?,
-        })
+        };
+        Ok(Self { caller, by, body: parse(&bytes)? })
     }
 }
 

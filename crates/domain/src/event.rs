@@ -56,6 +56,17 @@ pub enum Actor {
     Pod(RunId, Generation),
     /// A part of the control plane, acting by a rule.
     System(Part),
+    /// Whoever applied an object to the cluster, as the API server authenticated them; nobody where it does not
+    /// say. Never a person who signed in, whatever the names are.
+    Kubernetes(Option<UserId>),
+}
+
+impl Actor {
+    /// Whether somebody decided it, rather than a workload or a rule.
+    #[must_use]
+    pub const fn is_somebody(self) -> bool {
+        matches!(self, Self::User(_) | Self::Kubernetes(_))
+    }
 }
 
 /// The parts of the control plane that act by themselves.
@@ -106,13 +117,15 @@ impl std::fmt::Display for Actor {
             Self::User(id) => write!(f, "user:{id}"),
             Self::Pod(run, generation) => write!(f, "pod:{run}/{generation}"),
             Self::System(part) => write!(f, "system:{}", part.as_str()),
+            Self::Kubernetes(Some(id)) => write!(f, "kubernetes:{id}"),
+            Self::Kubernetes(None) => f.write_str("kubernetes:unknown"),
         }
     }
 }
 
 /// Why a text does not name an actor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an actor is user:<uuid>, pod:<run>/<generation> or system:<part>")]
+#[error("an actor is user:<uuid>, pod:<run>/<generation>, system:<part> or kubernetes:<uuid>")]
 pub struct NotAnActor;
 
 impl std::str::FromStr for Actor {
@@ -133,6 +146,10 @@ impl std::str::FromStr for Actor {
                 .find(|part| part.as_str() == rest)
                 .map(Self::System)
                 .ok_or(NotAnActor),
+            "kubernetes" if rest == "unknown" => Ok(Self::Kubernetes(None)),
+            "kubernetes" => {
+                rest.parse().map(|id| Self::Kubernetes(Some(id))).map_err(|_| NotAnActor)
+            }
             _ => Err(NotAnActor),
         }
     }
@@ -177,4 +194,28 @@ pub struct Positioned {
     pub position: Position,
     /// The event.
     pub recorded: Recorded,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_as_it_is_written() {
+        let user = UserId(uuid::Uuid::from_u128(7));
+        for actor in [
+            Actor::User(user),
+            Actor::Pod(RunId(user.0), Generation(3)),
+            Actor::System(Part::Adapter),
+            Actor::Kubernetes(Some(user)),
+            Actor::Kubernetes(None),
+        ] {
+            assert_eq!(actor.to_string().parse(), Ok(actor));
+        }
+        // Somebody on the cluster is nobody who signed in, whatever the id.
+        assert_ne!(Actor::Kubernetes(Some(user)).to_string(), Actor::User(user).to_string());
+        for text in ["kubernetes:", "kubernetes:nobody", "kubernetes:UNKNOWN", "user:unknown"] {
+            assert_eq!(text.parse::<Actor>(), Err(NotAnActor), "{text}");
+        }
+    }
 }

@@ -40,6 +40,7 @@ use crate::{
     failpoint::reached,
     lease::Election,
     names, network,
+    objects::{Objects, Requests},
     plan::{Action, Why, plan},
     pod,
     seen::Seen,
@@ -70,6 +71,7 @@ struct Cluster {
     pods: Api<Pod>,
     policies: Api<NetworkPolicy>,
     stories: Stories,
+    objects: Objects,
 }
 
 struct Adapter {
@@ -101,6 +103,8 @@ pub struct Setup {
     pub commands: Commands,
     /// Where it learns what should be.
     pub views: Views,
+    /// What takes the requests that objects on the cluster make.
+    pub requests: Arc<dyn Requests>,
     /// Where it says how it stands.
     pub health: Health,
 }
@@ -122,9 +126,12 @@ fn say(health: &Health, problem: Option<String>) {
 }
 
 async fn lead(setup: Setup, shutdown: CancellationToken) {
-    let Setup { config, client, commands, views, health } = setup;
+    let Setup { config, client, commands, views, requests, health } = setup;
     let changed = Arc::new(Notify::new());
+    let objects =
+        Objects::new(client.clone(), config.clone(), commands.clone(), views.clone(), requests);
     let cluster = Cluster {
+        objects: objects.clone(),
         stories: Stories::of(&client, &config.namespace),
         pods: Api::namespaced(client.clone(), &config.namespace),
         policies: Api::namespaced(client, &config.namespace),
@@ -132,6 +139,7 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         config,
     };
     let mut watches = JoinSet::new();
+    watches.spawn(objects.keep());
     let pods = follow(cluster.pods.clone(), &changed, &mut watches);
     let policies = follow(cluster.policies.clone(), &changed, &mut watches);
     tokio::select! {
@@ -309,7 +317,9 @@ impl Cluster {
         match action {
             Action::Create(desired) => {
                 reached("before-create");
-                let pod = pod::pod(&self.config, &desired);
+                let mut pod = pod::pod(&self.config, &desired);
+                pod.metadata.owner_references =
+                    self.objects.owner(desired.run).await?.map(|owner| vec![owner]);
                 let name = pod.name_any();
                 let apply = PatchParams::apply(names::FIELD_MANAGER).force();
                 match self.pods.patch(&name, &apply, &Patch::Apply(&pod)).await {

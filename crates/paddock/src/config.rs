@@ -191,6 +191,10 @@ layered!(
         /// The same as pods would dial it, where it differs.
         #[arg(long, env = "PADDOCK_CANARY_ADDRESS", value_name = "ADDR")]
         canary_address: SocketAddr,
+        /// Who may ask for sessions and runs by objects on the cluster: the exact name that its API server
+        /// authenticates, several with commas between them. Nobody unless told otherwise.
+        #[arg(long, env = "PADDOCK_KUBERNETES_REQUESTERS", value_name = "NAMES")]
+        kubernetes_requesters: String,
         /// The namespace of Paddock's own pods, where the control plane and the gateway are pods too.
         #[arg(long, env = "PADDOCK_OWN_NAMESPACE", value_name = "NAME")]
         own_namespace: String,
@@ -210,6 +214,7 @@ pub(crate) struct Kubernetes {
     pub(crate) canary_listen: SocketAddr,
     pub(crate) canary_address: SocketAddr,
     pub(crate) own_namespace: Option<String>,
+    pub(crate) requesters: Vec<String>,
 }
 
 impl Kubernetes {
@@ -233,6 +238,13 @@ impl Kubernetes {
             canary_listen,
             canary_address: settings.canary_address.unwrap_or(canary_listen),
             own_namespace: settings.own_namespace.clone(),
+            requesters: settings
+                .kubernetes_requesters
+                .iter()
+                .flat_map(|names| names.split(','))
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
         }))
     }
 }

@@ -1107,8 +1107,10 @@ export interface components {
                 position: number;
                 /** Format: date-time */
                 time: string;
-                /** @description `user:<id>`, `pod:<run>/<generation>` or `system:<part>` */
+                /** @description `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown` */
                 actor: string;
+                /** @description The name that the cluster's API server authenticated, where it was somebody there. */
+                actor_name?: string | null;
                 /** @description What happened, such as `run.admitted` */
                 type: string;
                 /** @description In words. */
@@ -1630,8 +1632,10 @@ export interface components {
             position: number;
             /** Format: date-time */
             time: string;
-            /** @description `user:<id>`, `pod:<run>/<generation>` or `system:<part>` */
+            /** @description `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown` */
             actor: string;
+            /** @description The name that the cluster's API server authenticated, where it was somebody there. */
+            actor_name?: string | null;
             /** @description What happened, such as `run.admitted` */
             type: string;
             /** @description In words. */

@@ -99,7 +99,7 @@ pub(crate) async fn create_token(
 }
 
 async fn issue(state: &AppState, asked: &Asked<TokenRequest>, token: &NewToken<'_>) -> Answer<()> {
-    let caused = asked.caused(vec![]);
+    let caused = asked.by.caused(vec![]);
     for _ in 0..ATTEMPTS {
         let mut tx = state.pool().begin().await?;
         match token.issue_in_tx(&state.commands, &mut tx, asked.caller.user, &caused).await {
@@ -140,7 +140,11 @@ pub(crate) async fn revoke_token(
             return Err(Problem::not_found("token"));
         }
         let event = Event::TokenRevoked { token: id };
-        match state.commands.actor_in_tx(&mut tx, user.into(), event, &asked.caused(vec![])).await {
+        match state
+            .commands
+            .actor_in_tx(&mut tx, user.into(), event, &asked.by.caused(vec![]))
+            .await
+        {
             Ok(()) => {
                 tx.commit().await?;
                 state.commands.doorbell().ring();

@@ -65,5 +65,5 @@ async fn act(
     command: Command,
     asked: &Asked<Nothing>,
 ) -> Answer<Done> {
-    Ok(Done::accepted(state.commands.run(id, command, asked.caused(vec![])).await?))
+    Ok(Done::accepted(state.commands.run(id, command, asked.by.caused(vec![])).await?))
 }

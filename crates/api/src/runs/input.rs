@@ -50,7 +50,7 @@ pub(crate) async fn answer_input(
     let run: RunId = id("id", &run)?;
     let (answer, texts) = given(&state, &asked.body)?;
     let command = Command::GiveInput { input: InputId(input), answer };
-    Ok(Done::accepted(state.commands.run(run, command, asked.caused(texts)).await?))
+    Ok(Done::accepted(state.commands.run(run, command, asked.by.caused(texts)).await?))
 }
 
 fn given(state: &AppState, new: &NewAnswer) -> Answer<(Given, Vec<SealedText>)> {

@@ -30,5 +30,5 @@ pub(crate) async fn prompt_run(
     let context = state.commands.context();
     let sealed = context.seal(text("prompt", asked.body.prompt.clone())?);
     let command = Command::Prompt { message: context.message_id(), text: sealed.reference.clone() };
-    Ok(Done::accepted(state.commands.run(id, command, asked.caused(vec![sealed])).await?))
+    Ok(Done::accepted(state.commands.run(id, command, asked.by.caused(vec![sealed])).await?))
 }

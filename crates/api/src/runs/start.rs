@@ -1,4 +1,5 @@
 use axum::{extract::State, http::StatusCode};
+use commands::Accepted;
 use domain::{
     ids::{RunId, SessionId},
     run::{Command, Requested},
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     answer::{CommandBody, Done},
     problem::{Answer, Problem},
-    request::{Asked, Id, text, within},
+    request::{Asked, By, Id, text, within},
     state::AppState,
 };
 
@@ -19,20 +20,20 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRun {
     /// What the agent is to do; at most 1 MiB.
-    prompt: String,
+    pub(crate) prompt: String,
     /// The harness profile, `default` unless told otherwise.
-    profile: Option<String>,
+    pub(crate) profile: Option<String>,
     /// The egress mode: `github` is the one there is for now.
-    egress: Option<String>,
+    pub(crate) egress: Option<String>,
     /// Whether the pull request is to be a draft.
     #[serde(default)]
-    draft: bool,
+    pub(crate) draft: bool,
     /// How many seconds it may take; 60 to 86,400.
-    deadline_seconds: Option<u32>,
+    pub(crate) deadline_seconds: Option<u32>,
     /// How many seconds it stays for further prompts when its turn is over; 0 to 86,400.
-    linger_seconds: Option<u32>,
+    pub(crate) linger_seconds: Option<u32>,
     /// How many seconds a permission or question waits; 1 to 86,400.
-    input_timeout_seconds: Option<u32>,
+    pub(crate) input_timeout_seconds: Option<u32>,
 }
 
 /// Starts a run of a session.
@@ -44,13 +45,23 @@ pub(crate) async fn start_run(
     Id(session): Id<SessionId>,
     asked: Asked<NewRun>,
 ) -> Answer<Done> {
+    Ok(Done::created(start(&state, &asked.by, session, asked.body).await?))
+}
+
+/// Starts a run of a session, whoever asks, and however.
+pub(crate) async fn start(
+    state: &AppState,
+    by: &By,
+    session: SessionId,
+    new: NewRun,
+) -> Answer<Accepted> {
     const NAME: &str = "run.start";
-    if let Some(first) = asked.answered(&state, NAME, Some(session.into())).await? {
-        return Ok(Done::created(first));
+    if let Some(first) = by.answered(state, NAME, Some(session.into())).await? {
+        return Ok(first);
     }
-    let prompt = text("prompt", asked.body.prompt.clone())?;
-    let requested = requested(&state, session, &asked).await;
-    let requested = asked.audited(&state, NAME, Some(session.into()), requested).await?;
+    let requested = requested(state, by, session, &new).await;
+    let prompt = text("prompt", new.prompt)?;
+    let requested = by.audited(state, NAME, Some(session.into()), requested).await?;
     let context = state.commands.context();
     let sealed = context.seal(prompt);
     let request = Command::Request {
@@ -59,16 +70,16 @@ pub(crate) async fn start_run(
         prompt: sealed.reference.clone(),
     };
     let run = RunId(context.id());
-    let caused = asked.caused(vec![sealed]);
-    Ok(Done::created(state.commands.start_run(session, run, request, caused).await?))
+    let caused = by.caused(vec![sealed]);
+    Ok(state.commands.start_run(session, run, request, caused).await?)
 }
 
 async fn requested(
     state: &AppState,
+    by: &By,
     session: SessionId,
-    asked: &Asked<NewRun>,
+    new: &NewRun,
 ) -> Answer<Requested> {
-    let new = &asked.body;
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
     let profile_name = new.profile.clone().unwrap_or_else(|| "default".to_owned());
     let profile = state.settings.profiles.get(&profile_name).ok_or_else(|| {
@@ -94,7 +105,7 @@ async fn requested(
     };
     Ok(Requested {
         session,
-        owner: asked.caller.user,
+        owner: by.owner,
         repo: known.created.repo,
         base: known.created.base,
         branch: known.created.branch,

@@ -2,10 +2,14 @@ use std::collections::HashMap;
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use domain::ids::{RunId, TextId};
+use domain::{
+    event::Actor,
+    ids::{RunId, TextId, UserId},
+};
 use projections::{Cursor, model::TimelineRow};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     access::Caller,
@@ -21,8 +25,10 @@ pub(crate) struct TimelineBody {
     version: u64,
     position: u64,
     time: DateTime<Utc>,
-    /// `user:<id>`, `pod:<run>/<generation>` or `system:<part>`
+    /// `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown`
     actor: String,
+    /// The name that the cluster's API server authenticated, where it was somebody there.
+    actor_name: Option<String>,
     /// What happened, such as `run.admitted`
     #[serde(rename = "type")]
     kind: String,
@@ -41,11 +47,21 @@ impl TimelineBody {
     pub(crate) async fn list(state: &AppState, rows: Vec<TimelineRow>) -> Answer<Vec<Self>> {
         let texts = rows.iter().filter_map(|row| row.text.as_ref()).map(|text| text.reference);
         let texts = state.views.beginnings(&texts.collect::<Vec<_>>(), BEGINNING).await?;
-        Ok(rows.into_iter().map(|row| Self::with(row, &texts)).collect())
+        let names: Vec<_> = rows.iter().filter_map(|row| of_cluster(row.actor)).collect();
+        let names = match &names[..] {
+            [] => HashMap::new(),
+            ids => state.commands.kubernetes_names(ids).await?,
+        };
+        Ok(rows.into_iter().map(|row| Self::with(row, &texts, &names)).collect())
     }
 
-    fn with(row: TimelineRow, texts: &HashMap<TextId, String>) -> Self {
+    fn with(
+        row: TimelineRow,
+        texts: &HashMap<TextId, String>,
+        names: &HashMap<UserId, String>,
+    ) -> Self {
         Self {
+            actor_name: of_cluster(row.actor).and_then(|id| names.get(&UserId(id)).cloned()),
             text: row.text.and_then(|text| texts.get(&text.reference).cloned()),
             version: row.version.0,
             position: row.position.0,
@@ -55,6 +71,12 @@ impl TimelineBody {
             summary: row.summary,
         }
     }
+}
+
+/// Whose name may be known, of those who are somebody on the cluster.
+fn of_cluster(actor: Actor) -> Option<Uuid> {
+    let Actor::Kubernetes(id) = actor else { return None };
+    id.map(|id| id.0)
 }
 
 /// Lists what happened to a run, the oldest first.

@@ -30,7 +30,7 @@ pub(crate) async fn rename_session(
 ) -> Answer<Done> {
     let sealed = state.commands.context().seal(line("title", &asked.body.title, MAX_TITLE)?);
     let command = Command::Rename { title: sealed.reference.clone() };
-    Ok(Done::accepted(state.commands.session(id, command, asked.caused(vec![sealed])).await?))
+    Ok(Done::accepted(state.commands.session(id, command, asked.by.caused(vec![sealed])).await?))
 }
 
 /// Takes a session out of the everyday lists.
@@ -75,5 +75,5 @@ async fn change(
     command: Command,
     asked: &Asked<Nothing>,
 ) -> Answer<Done> {
-    Ok(Done::accepted(state.commands.session(id, command, asked.caused(vec![])).await?))
+    Ok(Done::accepted(state.commands.session(id, command, asked.by.caused(vec![])).await?))
 }

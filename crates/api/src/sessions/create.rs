@@ -1,4 +1,5 @@
 use axum::{extract::State, http::StatusCode};
+use commands::Accepted;
 use domain::{
     github::{Branch, Repository},
     ids::SessionId,
@@ -12,7 +13,7 @@ use crate::{
     answer::{CommandBody, Done},
     github::GitHubError,
     problem::{Answer, Problem},
-    request::{Asked, line},
+    request::{Asked, By, line},
     state::AppState,
 };
 
@@ -24,13 +25,13 @@ pub(super) const MAX_TITLE: usize = 500;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSession {
     /// The repository, as owner/name.
-    repo: String,
+    pub(crate) repo: String,
     /// What it is about, in one line of at most 500 characters; the issue's title where an issue is named.
-    title: Option<String>,
+    pub(crate) title: Option<String>,
     /// The issue to work on.
-    issue: Option<u64>,
+    pub(crate) issue: Option<u64>,
     /// The branch to merge into; the repository's default branch unless told otherwise.
-    base: Option<String>,
+    pub(crate) base: Option<String>,
 }
 
 /// Starts a line of work on a repository.
@@ -41,12 +42,17 @@ pub(crate) async fn create_session(
     State(state): State<AppState>,
     asked: Asked<NewSession>,
 ) -> Answer<Done> {
+    Ok(Done::created(create(&state, &asked.by, &asked.body).await?))
+}
+
+/// Starts a line of work, whoever asks, and however.
+pub(crate) async fn create(state: &AppState, by: &By, new: &NewSession) -> Answer<Accepted> {
     const NAME: &str = "session.create";
-    if let Some(first) = asked.answered(&state, NAME, None).await? {
-        return Ok(Done::created(first));
+    if let Some(first) = by.answered(state, NAME, None).await? {
+        return Ok(first);
     }
-    let settled = settled(&state, &asked.body).await;
-    let Settled { repo, base, title } = asked.audited(&state, NAME, None, settled).await?;
+    let settled = settled(state, new).await;
+    let Settled { repo, base, title } = by.audited(state, NAME, None, settled).await?;
     let context = state.commands.context();
     let id = SessionId(context.id());
     let branch = working_branch(&title, id.0)?;
@@ -56,11 +62,11 @@ pub(crate) async fn create_session(
         base,
         branch,
         title: sealed.reference.clone(),
-        issue: asked.body.issue,
-        owner: asked.caller.user,
+        issue: new.issue,
+        owner: by.owner,
     };
-    let caused = asked.caused(vec![sealed]);
-    Ok(Done::created(state.commands.session(id, Command::Create(created), caused).await?))
+    let caused = by.caused(vec![sealed]);
+    Ok(state.commands.session(id, Command::Create(created), caused).await?)
 }
 
 /// What the forge had to say for.

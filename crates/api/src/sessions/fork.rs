@@ -34,18 +34,19 @@ pub(crate) async fn fork_session(
     asked: Asked<NewFork>,
 ) -> Answer<Done> {
     const NAME: &str = "session.fork";
-    if let Some(first) = asked.answered(&state, NAME, Some(from.into())).await? {
+    if let Some(first) = asked.by.answered(&state, NAME, Some(from.into())).await? {
         return Ok(Done::created(first));
     }
     let settled = settled(&state, from, &asked).await;
-    let (origin, bundle, title) = asked.audited(&state, NAME, Some(from.into()), settled).await?;
+    let (origin, bundle, title) =
+        asked.by.audited(&state, NAME, Some(from.into()), settled).await?;
     let context = state.commands.context();
     let id = SessionId(context.id());
     let branch = working_branch(&title, id.0)?;
     let sealed = context.seal(title);
     let created =
         Created { branch, title: sealed.reference.clone(), owner: asked.caller.user, ..origin };
-    let mut caused = asked.caused(vec![sealed]);
+    let mut caused = asked.by.caused(vec![sealed]);
     // It was about the session that is forked.
     caused.if_match = None;
     let command = Command::Fork { created, from, bundle };
@@ -68,7 +69,7 @@ async fn settled(
             "there is no such session",
         ));
     };
-    asked.matches(version)?;
+    asked.by.matches(version)?;
     let none = |words| {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Problem::refused(status, "bundle-not-found", "bundle", words)

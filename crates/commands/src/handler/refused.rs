@@ -168,8 +168,8 @@ impl Commands {
 /// The stream that an actor's refusals go to: a person's own, a pod's under the id of its run.
 fn trail(actor: Actor) -> Option<StreamId> {
     match actor {
-        Actor::User(id) => Some(id.into()),
+        Actor::User(id) | Actor::Kubernetes(Some(id)) => Some(id.into()),
         Actor::Pod(run, _) => Some(StreamId { kind: StreamKind::Actor, id: run.0 }),
-        Actor::System(_) => None,
+        Actor::System(_) | Actor::Kubernetes(None) => None,
     }
 }

@@ -8,11 +8,21 @@ use std::{
 };
 
 use anyhow::Context as _;
-use api::link::{Identities, Unidentified};
-use commands::Commands;
-use domain::ids::{Generation, RunId};
+use api::{
+    AppState,
+    link::{Identities, Unidentified},
+    objects::{Asker, Objects, Refusal, RunWanted, SessionWanted},
+};
+use commands::{Commands, Idempotency};
+use domain::{
+    event::Actor,
+    ids::{Generation, RunId, SessionId},
+};
 use futures::future::BoxFuture;
-use k8s_adapter::{Allowed, Config, Peer, Reviewer};
+use k8s_adapter::{
+    Allowed, Asked, Config, Peer, Refused, Requests, Reviewer,
+    crds::{Egress, HarnessRunSpec, SessionSpec},
+};
 use tokio::{net::TcpListener, time::Instant};
 use uuid::Uuid;
 
@@ -86,6 +96,79 @@ impl Identities for PodTokens {
         token: &'a str,
     ) -> BoxFuture<'a, Result<(RunId, Generation), Unidentified>> {
         Box::pin(self.workload(token))
+    }
+}
+
+/// Requests that objects make, by those who may.
+pub(super) struct ByObjects {
+    objects: Objects,
+    requesters: Vec<String>,
+}
+
+impl ByObjects {
+    pub(super) fn new(state: AppState, requesters: Option<Vec<String>>) -> Self {
+        Self { objects: Objects::new(state), requesters: requesters.unwrap_or_default() }
+    }
+}
+
+impl Requests for ByObjects {
+    fn session<'a>(
+        &'a self,
+        asked: Asked,
+        spec: &'a SessionSpec,
+    ) -> BoxFuture<'a, Result<Uuid, Refused>> {
+        let wanted = SessionWanted {
+            repo: spec.repo.clone(),
+            base: spec.base.clone(),
+            title: spec.title.clone(),
+            issue: spec.issue.map(i64::unsigned_abs),
+        };
+        Box::pin(async {
+            let made = self.objects.session(asker(asked)?, wanted).await;
+            made.map(|session| session.0).map_err(refused)
+        })
+    }
+
+    fn run<'a>(
+        &'a self,
+        asked: Asked,
+        session: Uuid,
+        spec: &'a HarnessRunSpec,
+    ) -> BoxFuture<'a, Result<Uuid, Refused>> {
+        let egress = spec.egress.map(|egress| match egress {
+            Egress::Github => "github".to_owned(),
+            Egress::Full => "full".to_owned(),
+        });
+        let wanted = RunWanted {
+            prompt: spec.prompt.clone(),
+            profile: spec.profile.clone(),
+            egress,
+            draft: spec.draft.unwrap_or_default(),
+        };
+        Box::pin(async move {
+            let made = self.objects.run(asker(asked)?, SessionId(session), wanted).await;
+            made.map(|run| run.0).map_err(refused)
+        })
+    }
+
+    fn may_ask(&self, name: &str) -> bool {
+        self.requesters.iter().any(|allowed| allowed == name)
+    }
+}
+
+fn asker(asked: Asked) -> Result<Asker, Refused> {
+    let Actor::Kubernetes(Some(owner)) = asked.actor else {
+        let words = "nobody in particular asks".to_owned();
+        return Err(Refused::No { code: "not-allowed".to_owned(), words });
+    };
+    let key = Idempotency { key: asked.key, fingerprint: asked.fingerprint };
+    Ok(Asker { actor: asked.actor, owner, key })
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::No { code, words } => Refused::No { code, words },
+        Refusal::Later(words) => Refused::Later(words),
     }
 }
 

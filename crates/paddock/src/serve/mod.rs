@@ -328,6 +328,10 @@ impl Parts {
                 client: client.clone(),
                 commands: self.commands.clone(),
                 views: self.views.clone(),
+                requests: Arc::new(cluster::ByObjects::new(
+                    self.app_state(),
+                    self.config.kubernetes.as_ref().map(|of| of.requesters.clone()),
+                )),
                 health: health.clone(),
             };
             let adapter = k8s_adapter::run(setup, shutdown.clone());

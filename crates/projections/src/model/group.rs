@@ -59,7 +59,7 @@ impl Group {
 /// Whether somebody is to look at a failure, after an event of the session's newest run: until a person
 /// does something with the session, or it turns out well after all.
 pub(super) fn attention(before: bool, actor: Actor, event: &Event, run: &RunRow) -> bool {
-    let before = before && !matches!(actor, Actor::User(_));
+    let before = before && !actor.is_somebody();
     match event {
         Event::Failed { .. } => true,
         Event::PublishFailed { retry_at: None, .. } => before || run.finished_at.is_some(),

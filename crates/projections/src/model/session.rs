@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use domain::{
-    event::{Actor, Recorded},
+    event::Recorded,
     github::{Branch, Repository},
     ids::{BundleDigest, Generation, Position, RunId, SessionId, StreamVersion, UserId},
     run::{self, Usage},
@@ -183,7 +183,7 @@ impl SessionRow {
     ) -> Option<BundleChange> {
         self.version = recorded.version;
         self.touched(position, recorded, happened::in_session(event));
-        if let Actor::User(_) = recorded.actor {
+        if recorded.actor.is_somebody() {
             self.attention = false;
         }
         match event {

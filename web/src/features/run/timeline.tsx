@@ -10,11 +10,13 @@ import { cx } from '@/ui/cx';
 import { ErrorState, Skeleton } from '@/ui/state';
 
 /** Who causes events, in words. */
-function who(actor: string, owner: string): string {
+function who(actor: string, known: string | null | undefined, owner: string): string {
   const [kind = '', name = ''] = actor.split(':');
   if (kind === 'user') return name === owner ? 'you' : `user ${name.slice(0, 8)}`;
   if (kind === 'system') return name.replaceAll('-', ' ');
   if (kind === 'pod') return 'its own workload';
+  if (kind === 'kubernetes')
+    return known ? `${line(known, 60)} on the cluster` : 'somebody on the cluster';
   return line(actor, 60);
 }
 
@@ -161,7 +163,7 @@ function Item({ event, begin, owner }: ItemProps) {
         <span className="text-soft">{summary}</span>
       </p>
       <span className="truncate text-xs leading-5 text-soft max-sm:order-last max-sm:col-span-full">
-        by {who(event.actor, owner)}
+        by {who(event.actor, event.actor_name, owner)}
       </span>
       <time
         dateTime={event.time}
