@@ -29,6 +29,9 @@ memory_mib = 1024
 disk_mib = 512
 deadline_seconds = 60
 max_retries = 0
+[profiles.cramped]
+memory_mib = 1024
+disk_mib = 512
 [profiles.brief]
 link_timeout_seconds = 4
 [profiles.open]

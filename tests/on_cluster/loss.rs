@@ -1,9 +1,45 @@
-//! Pods that go before their time.
+//! Pods that go before their time, or never come: each has its own reason, and its own outcome.
 
-use anyhow::ensure;
-use serde_json::Value;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
 
 use crate::cluster::World;
+
+/// How a run says that a workload was lost, for each time that one was.
+async fn losses(world: &World, run: &str) -> anyhow::Result<Vec<String>> {
+    let page = world.paddock.get(&format!("runs/{run}/events?limit=200")).await?;
+    let items = page["items"].as_array().context("no items")?;
+    let lost = items.iter().filter(|item| item["type"] == "run.lost");
+    Ok(lost.filter_map(|item| item["summary"].as_str().map(str::to_owned)).collect())
+}
+
+/// It went on in a second workload, from a snapshot that the first one took before its end.
+async fn went_on(world: &World, run: &str, because: &str) -> anyhow::Result<()> {
+    let ended = world.paddock.wait_success(run).await?;
+    ensure!(ended["generation"] == 2, "{ended:#}");
+    let events = world.paddock.events(run).await?;
+    let at = |name: &str| events.iter().position(|event| event == name);
+    ensure!(at("run.snapshot.stored") < at("run.lost"), "no snapshot before the end: {events:?}");
+    ensure!(at("run.lost") < at("run.retried"), "{events:?}");
+    let lost = losses(world, run).await?;
+    ensure!(lost.len() == 1 && lost[0].contains(because), "{lost:?} does not say: {because}");
+    Ok(())
+}
+
+/// Something done to the node of this machine's own cluster.
+async fn cluster(arguments: &[&str]) -> anyhow::Result<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cluster");
+    let done = tokio::process::Command::new(script).args(arguments).output().await?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(String::from_utf8(done.stdout)?)
+}
+
+/// Another cluster's node is not ours to touch.
+fn node_is_ours() -> bool {
+    std::env::var("PADDOCK_TEST_CLUSTER").as_deref() == Ok("own")
+}
 
 #[tokio::test]
 async fn a_pod_that_is_deleted_by_hand_is_retried_from_its_last_snapshot() -> anyhow::Result<()> {
@@ -13,47 +49,7 @@ async fn a_pod_that_is_deleted_by_hand_is_retried_from_its_last_snapshot() -> an
     world.paddock.wait_state(&run, "running").await?;
     let pod = world.pod_of(&run, 1).await?;
     world.kubectl(&["delete", "pod", &pod, "--wait=false"]).await?;
-    let ended = world.paddock.wait_success(&run).await?;
-    ensure!(ended["generation"] == 2, "{ended:#}");
-    let events = world.paddock.events(&run).await?;
-    let at = |name: &str| events.iter().position(|event| event == name);
-    ensure!(at("run.snapshot.stored") < at("run.lost"), "no snapshot before the end: {events:?}");
-    ensure!(at("run.lost") < at("run.retried"), "{events:?}");
-    world.end().await
-}
-
-#[tokio::test]
-async fn a_memory_bomb_hurts_its_own_pod_only() -> anyhow::Result<()> {
-    let world = World::start().await?;
-    let session = world.paddock.session("Greedy").await?;
-    let body = serde_json::json!({ "prompt": "[scenario: memory-bomb] Go.", "profile": "small" });
-    let bomb = world.paddock.run_with(&session, body).await?;
-    world.paddock.wait(&bomb, "begun", |run| run["state"] == "running").await?;
-    let session = world.paddock.session("Bystander").await?;
-    let bystander = world.paddock.run(&session, "leftovers").await?;
-    world.paddock.wait_success(&bystander).await?;
-    // However it ends, it ends: the kernel may choose the agent, or only what the agent started.
-    let patience = std::time::Duration::from_mins(5);
-    let ended = |run: &Value| !run["finished_at"].is_null();
-    world.paddock.wait_within(patience, &bomb, "ended", ended).await?;
-    world.end().await
-}
-
-#[tokio::test]
-async fn a_run_that_no_node_has_room_for_says_so_and_can_be_cancelled() -> anyhow::Result<()> {
-    let world = World::start().await?;
-    let session = world.paddock.session("Too large").await?;
-    let body = serde_json::json!({ "prompt": "Go.", "profile": "huge" });
-    let run = world.paddock.run_with(&session, body).await?;
-    // In the scheduler's own words.
-    let says_so = |run: &Value| run["reason"].as_str().is_some_and(|text| text.contains("memory"));
-    let waits = world.paddock.wait(&run, "waiting for a node", says_so).await?;
-    ensure!(
-        waits["reason"].as_str().is_some_and(|text| text.contains("not scheduled")),
-        "{waits:#}"
-    );
-    world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
-    world.paddock.wait_end(&run).await?;
+    went_on(&world, &run, "the pod was deleted").await?;
     world.end().await
 }
 
@@ -64,7 +60,7 @@ async fn an_evicted_pod_takes_its_snapshot_and_the_run_goes_on_elsewhere() -> an
     let run = world.paddock.run(&session, "slow").await?;
     world.paddock.wait_state(&run, "running").await?;
     let pod = world.pod_of(&run, 1).await?;
-    let eviction = serde_json::json!({
+    let eviction = json!({
         "apiVersion": "policy/v1", "kind": "Eviction",
         "metadata": { "name": pod, "namespace": world.namespace },
     });
@@ -72,48 +68,169 @@ async fn an_evicted_pod_takes_its_snapshot_and_the_run_goes_on_elsewhere() -> an
     std::fs::write(file.path(), eviction.to_string())?;
     let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", world.namespace);
     world.kubectl(&["create", "--raw", &path, "-f", &file.path().to_string_lossy()]).await?;
-    let ended = world.paddock.wait_success(&run).await?;
-    ensure!(ended["generation"] == 2, "{ended:#}");
-    let events = world.paddock.events(&run).await?;
-    let at = |name: &str| events.iter().position(|event| event == name);
-    ensure!(at("run.snapshot.stored") < at("run.lost"), "no snapshot before the end: {events:?}");
+    went_on(&world, &run, "the pod was evicted from the node").await?;
     world.end().await
 }
 
 #[tokio::test]
-async fn an_image_that_is_missing_is_named_and_the_fence_was_proven_before() -> anyhow::Result<()> {
-    let nowhere = ("PADDOCK_HARNESS_IMAGE", "paddock.dev/nowhere:1");
-    let world = World::start_with(&[nowhere]).await?;
-    let session = world.paddock.session("No image").await?;
+async fn a_drained_node_is_named_and_the_run_goes_on_when_there_is_a_node_again()
+-> anyhow::Result<()> {
+    if !node_is_ours() {
+        return Ok(());
+    }
+    let world = World::start_alone().await?;
+    let session = world.paddock.session("Drained").await?;
     let run = world.paddock.run(&session, "slow").await?;
-    let says_so = |run: &Value| {
+    world.paddock.wait_state(&run, "running").await?;
+    let pod = world.pod_of(&run, 1).await?;
+    let node = world.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.spec.nodeName}"]).await?;
+    let drained = drain(&world, &node, &run).await;
+    world.kubectl(&["uncordon", &node]).await?;
+    drained?;
+    went_on(&world, &run, &format!("the node {node} is being drained")).await?;
+    world.end().await
+}
+
+async fn drain(world: &World, node: &str, run: &str) -> anyhow::Result<()> {
+    let only = format!("--pod-selector=paddock.dev/run={run}");
+    let forced = ["--force", "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=110s"];
+    world.kubectl(&[&["drain", node, &only], &forced[..]].concat()).await?;
+    let waits = |run: &Value| {
         run["reason"].as_str().is_some_and(|text| {
-            text.contains("harness does not start") && text.contains("paddock.dev/nowhere:1")
+            text.contains("not scheduled")
+                && text.contains("unschedulable")
+                && text.contains("Pod run-")
         })
     };
-    world.paddock.wait(&run, "waiting for its image", says_so).await?;
-    let events = world.paddock.events(&run).await?;
-    ensure!(events.iter().any(|event| event == "run.fence.verified"), "{events:?}");
+    world.paddock.wait(run, "waiting for a node", waits).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_is_lost_costs_what_came_after_the_last_snapshot() -> anyhow::Result<()> {
+    if !node_is_ours() {
+        return Ok(());
+    }
+    let world = World::start_alone().await?;
+    let session = world.paddock.session("Lost node").await?;
+    let body = json!({ "prompt": "[scenario: workspace-state] Go.", "linger_seconds": 600 });
+    let run = world.paddock.run_with(&session, body).await?;
+    world.paddock.wait_state(&run, "idle").await?;
+    let pod = world.pod_of(&run, 1).await?;
+    world
+        .eventually("the turn's snapshot is stored", async |world| {
+            let events = world.paddock.events(&run).await?;
+            Ok(events.iter().any(|event| event == "run.snapshot.stored"))
+        })
+        .await?;
+    cluster(&["stop", "kubelet", "KILL"]).await?;
+    let killed = lose(&world, &pod).await;
+    // Meanwhile it waits, and says for what.
+    cluster(&["start", "kubelet"]).await?;
+    killed?;
+    let again = |run: &Value| run["generation"] == 2 && run["state"] == "idle";
+    world.paddock.wait(&run, "idle again", again).await?;
+    let pod = world.pod_of(&run, 2).await?;
+    let (_, stashes) = world.inside(&pod, "harness", "git -C /workspace/repo stash list").await?;
+    ensure!(stashes.lines().count() == 1, "the work of the turn is not there: {stashes}");
     world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
     world.paddock.wait_end(&run).await?;
     world.end().await
 }
 
+/// What is left of a pod when its node is: nothing runs, and the cluster takes the object away.
+async fn lose(world: &World, pod: &str) -> anyhow::Result<()> {
+    let ctr =
+        ["exec", "ctr", "--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io"];
+    let of_it = format!("labels.\"io.kubernetes.pod.name\"=={pod}");
+    let containers = cluster(&[&ctr[..], &["containers", "list", "-q", &of_it]].concat()).await?;
+    ensure!(!containers.is_empty(), "{pod} has no containers");
+    for container in containers.lines() {
+        // The one that installed something has ended.
+        let _ = cluster(&[&ctr[..], &["tasks", "kill", "-s", "SIGKILL", container]].concat()).await;
+    }
+    world.kubectl(&["delete", "pod", pod, "--force", "--grace-period=0"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_memory_bomb_hurts_its_own_pod_only() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let session = world.paddock.session("Greedy").await?;
+    let body = json!({ "prompt": "[scenario: memory-bomb-whole] Go.", "profile": "cramped" });
+    let bomb = world.paddock.run_with(&session, body).await?;
+    world.paddock.wait(&bomb, "begun", |run| run["state"] == "running").await?;
+    let session = world.paddock.session("Bystander").await?;
+    let bystander = world.paddock.run(&session, "leftovers").await?;
+    world.paddock.wait_success(&bystander).await?;
+    over(&world, &bomb, "harness took more memory than it may").await?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_run_that_fills_its_disk_fails_and_says_so() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let session = world.paddock.session("Full").await?;
+    let body = json!({ "prompt": "[scenario: disk-over] Go.", "profile": "cramped" });
+    let run = world.paddock.run_with(&session, body).await?;
+    over(&world, &run, "the pod took more disk than it may").await?;
+    world.end().await
+}
+
+/// It failed for taking more than it may, and was not tried again: it would do the same again.
+async fn over(world: &World, run: &str, because: &str) -> anyhow::Result<()> {
+    let ended = |run: &Value| !run["finished_at"].is_null();
+    let ended = world.paddock.wait_within(Duration::from_mins(4), run, "ended", ended).await?;
+    ensure!(ended["outcome"] == "failed" && ended["failure"] == "limit", "{ended:#}");
+    ensure!(ended["generation"] == 1, "{ended:#}");
+    let reason = ended["reason"].as_str().unwrap_or_default();
+    ensure!(reason.contains(because), "{reason}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_never_begins_says_why_and_fails_at_its_deadline() -> anyhow::Result<()> {
+    let nowhere = ("PADDOCK_HARNESS_IMAGE", "paddock.dev/nowhere:1");
+    let world = World::start_with(&[nowhere]).await?;
+    let start = async |title: &str, profile: &str| -> anyhow::Result<String> {
+        let session = world.paddock.session(title).await?;
+        let body = json!({ "prompt": "Go.", "profile": profile, "deadline_seconds": 60 });
+        world.paddock.run_with(&session, body).await
+    };
+    let says = |words: &'static [&'static str]| {
+        move |run: &Value| {
+            let reason = run["reason"].as_str().unwrap_or_default();
+            words.iter().all(|word| reason.contains(word))
+        }
+    };
+    let (large, missing) = (start("Too large", "huge").await?, start("No image", "default").await?);
+    // In the scheduler's own words, and the kubelet's; with the object behind it.
+    let no_room = says(&["not scheduled", "memory", "Pod run-"]);
+    world.paddock.wait(&large, "waiting for a node", no_room).await?;
+    let no_image = says(&["harness does not start", "paddock.dev/nowhere:1", "Pod run-"]);
+    world.paddock.wait(&missing, "waiting for its image", no_image).await?;
+    let events = world.paddock.events(&missing).await?;
+    ensure!(events.iter().any(|event| event == "run.fence.verified"), "{events:?}");
+    for (run, why) in [(&large, "not scheduled"), (&missing, "harness does not start")] {
+        let ended = world.paddock.wait_end(run).await?;
+        ensure!(ended["outcome"] == "failed" && ended["failure"] == "deadline", "{ended:#}");
+        let reason = ended["reason"].as_str().unwrap_or_default();
+        ensure!(reason.contains("deadline") && reason.contains(why), "{reason}");
+    }
+    world.end().await
+}
+
 #[tokio::test]
 async fn a_kubelet_that_is_killed_does_not_disturb_the_run() -> anyhow::Result<()> {
-    // Another cluster's node is not ours to touch.
-    if std::env::var("PADDOCK_TEST_CLUSTER").as_deref() != Ok("own") {
+    if !node_is_ours() {
         return Ok(());
     }
-    let world = World::start().await?;
+    let world = World::start_alone().await?;
     let session = world.paddock.session("Kubelet").await?;
     let run = world.paddock.run(&session, "slow").await?;
     world.paddock.wait_state(&run, "running").await?;
-    for arguments in [&["stop", "kubelet", "KILL"][..], &["start", "kubelet"]] {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cluster");
-        let done = tokio::process::Command::new(script).args(arguments).output().await?;
-        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
+    cluster(&["stop", "kubelet", "KILL"]).await?;
+    cluster(&["start", "kubelet"]).await?;
     let ended = world.paddock.wait_success(&run).await?;
     ensure!(ended["generation"] == 1, "{ended:#}");
     world.end().await

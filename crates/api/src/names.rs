@@ -32,8 +32,8 @@ names! {
     RunOutcome of run::Outcome { Succeeded, Failed, Cancelled }
     /// Why a run failed.
     RunFailure of run::Failure {
-        Agent, Model, Deadline, LinkLost, Lost, Sandbox, Repository, Restore, BranchExists, Push,
-        PullRequest,
+        Agent, Model, Deadline, LinkLost, Lost, Sandbox, Limit, Repository, Restore, BranchExists,
+        Push, PullRequest,
     }
     /// What may be asked of a run.
     RunAction of model::RunAction { Prompt, Answer, Interrupt, Finish, Cancel, Publish }

@@ -17,8 +17,10 @@ pub enum Report {
     Observed(WorkloadStage, String),
     /// It is gone.
     Lost(String),
-    /// It cannot be made, or took more than it may; trying again will not help.
+    /// It cannot be made; trying again will not help.
     Refused(String),
+    /// It took more than it may; trying again will not help.
+    Over(String),
     /// What was made is gone again.
     Removed,
 }
@@ -45,22 +47,27 @@ impl Commands {
                 Command::ReportObserved { generation, stage, text: reference }
             }
             Report::Lost(reason) => Command::ReportLost { generation, reason },
-            Report::Refused(words) => {
-                let detail = self.context().seal(words);
-                let reference = detail.reference.clone();
-                caused.texts = vec![detail];
-                Command::ReportRefused {
-                    generation,
-                    failure: Failure::Sandbox,
-                    detail: Some(reference),
-                }
-            }
+            Report::Refused(words) => self.failed(&mut caused, generation, Failure::Sandbox, words),
+            Report::Over(words) => self.failed(&mut caused, generation, Failure::Limit, words),
             Report::Removed => {
                 let removed = self.workload_removed(run, generation, caused).await;
                 return settled(removed.map(drop));
             }
         };
         settled(self.run(run, command, caused).await.map(drop))
+    }
+
+    fn failed(
+        &self,
+        caused: &mut Caused,
+        generation: Generation,
+        failure: Failure,
+        words: String,
+    ) -> Command {
+        let text = self.context().seal(words);
+        let detail = Some(text.reference.clone());
+        caused.texts = vec![text];
+        Command::ReportRefused { generation, failure, detail }
     }
 }
 

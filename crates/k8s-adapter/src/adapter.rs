@@ -16,7 +16,13 @@ use domain::{
     run::{Enforcement, WorkloadStage},
 };
 use futures::{StreamExt as _, future::ready};
-use k8s_openapi::api::{core::v1::Pod, networking::v1::NetworkPolicy};
+use k8s_openapi::{
+    api::{
+        core::v1::{Node, Pod},
+        networking::v1::NetworkPolicy,
+    },
+    jiff::Timestamp,
+};
 use kube::{
     Api, Client, Error, Resource, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
@@ -41,9 +47,9 @@ use crate::{
     lease::Election,
     names, network,
     objects::{Objects, Requests},
-    plan::{Action, Why, plan},
+    plan::{Action, Gone, Why, plan},
     pod,
-    seen::Seen,
+    seen::{Disrupted, Seen},
     story::Stories,
 };
 
@@ -70,6 +76,7 @@ struct Cluster {
     commands: Commands,
     pods: Api<Pod>,
     policies: Api<NetworkPolicy>,
+    nodes: Api<Node>,
     stories: Stories,
     objects: Objects,
 }
@@ -90,6 +97,8 @@ struct Adapter {
     /// The workloads of which it was said that they run.
     began: HashSet<Key>,
     unknown: HashMap<Key, Instant>,
+    /// By whose doing pods go before their time.
+    gone: Gone,
 }
 
 /// What the adapter is given.
@@ -134,7 +143,8 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         objects: objects.clone(),
         stories: Stories::of(&client, &config.namespace),
         pods: Api::namespaced(client.clone(), &config.namespace),
-        policies: Api::namespaced(client, &config.namespace),
+        policies: Api::namespaced(client.clone(), &config.namespace),
+        nodes: Api::all(client),
         commands: commands.clone(),
         config,
     };
@@ -159,6 +169,7 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         waiting: HashMap::new(),
         began: HashSet::new(),
         unknown: HashMap::new(),
+        gone: Gone::new(),
     };
     let mut bell = commands.doorbell().listen();
     let mut looks = LOOKS.len();
@@ -223,8 +234,17 @@ impl Adapter {
     async fn round(&mut self) -> anyhow::Result<()> {
         let desired = self.views.desired_workloads().await?;
         self.fence().await?;
-        let seen: Vec<Seen> = self.pods.state().iter().filter_map(|pod| Seen::of(pod)).collect();
-        let actions = plan(&desired, &seen);
+        let pods = self.pods.state();
+        let seen: Vec<Seen> = pods.iter().filter_map(|pod| seen(pod)).collect();
+        self.gone.retain(|(run, _), _| desired.iter().any(|wanted| wanted.run == *run));
+        for pod in &seen {
+            let key = (pod.run, pod.generation);
+            if let (Some(disrupted), None) = (&pod.disrupted, self.gone.get(&key)) {
+                let disrupted = self.cluster.with_its_node(disrupted.clone()).await;
+                self.gone.insert(key, disrupted);
+            }
+        }
+        let actions = plan(&desired, &seen, &self.gone);
         self.unknown.retain(|key, _| {
             actions.iter().any(|action| {
                 matches!(action, Action::Delete(pod, Why::Unknown) if (pod.run, pod.generation) == *key)
@@ -325,7 +345,7 @@ impl Cluster {
                 match self.pods.patch(&name, &apply, &Patch::Apply(&pod)).await {
                     Ok(made) => {
                         reached("pod-made");
-                        let seen = Seen::of(&made).context("the cluster gave back another pod")?;
+                        let seen = seen(&made).context("the cluster gave back another pod")?;
                         self.made(&desired, &seen).await
                     }
                     Err(error) if is_final(&error) => {
@@ -346,9 +366,9 @@ impl Cluster {
             Action::Lost(desired, words) => {
                 // What is watched may be behind: only the API server itself says that nothing is there.
                 let name = names::pod(desired.run, desired.generation);
-                let there = self.pods.get_opt(&name).await?.as_ref().and_then(Seen::of);
+                let there = self.pods.get_opt(&name).await?.as_ref().and_then(seen);
                 let stands =
-                    there.map(|pod| crate::plan::plan(std::slice::from_ref(&desired), &[pod]));
+                    there.map(|pod| plan(std::slice::from_ref(&desired), &[pod], &Gone::new()));
                 match stands.as_deref() {
                     None | Some([Action::Lost(..)]) => {
                         self.observe(desired.run, desired.generation, WorkloadStage::Ended).await;
@@ -359,7 +379,7 @@ impl Cluster {
             }
             Action::Over(desired, words) => {
                 self.observe(desired.run, desired.generation, WorkloadStage::Ended).await;
-                self.report(desired.run, desired.generation, Report::Refused(words)).await
+                self.report(desired.run, desired.generation, Report::Over(words)).await
             }
             Action::Removed(run, generation) => {
                 if self.pods.get_opt(&names::pod(run, generation)).await?.is_some() {
@@ -400,6 +420,16 @@ impl Cluster {
         Ok(())
     }
 
+    /// Adds that the node is being drained, where it is and may be looked at.
+    async fn with_its_node(&self, mut disrupted: Disrupted) -> Disrupted {
+        let node = self.nodes.get_opt(&disrupted.node).await.ok().flatten();
+        if node.and_then(|node| node.spec?.unschedulable) == Some(true) {
+            let Disrupted { words, node } = &disrupted;
+            disrupted.words = format!("the node {node} is being drained: {words}");
+        }
+        disrupted
+    }
+
     /// Says what the cluster says of a workload. It is told once; that it cannot be told stops nothing.
     async fn observe(&self, run: RunId, generation: Generation, stage: WorkloadStage) {
         let name = names::pod(run, generation);
@@ -424,6 +454,11 @@ impl Cluster {
     ) -> anyhow::Result<()> {
         Ok(self.commands.report(run, generation, report).await?)
     }
+}
+
+/// A pod as it is now.
+fn seen(pod: &Pod) -> Option<Seen> {
+    Seen::of(pod, Timestamp::now())
 }
 
 /// Whether trying again cannot help: the object itself is refused. A quota is not such a refusal.

@@ -1,11 +1,16 @@
 //! What is to be done about the difference between what should be and what is. Pure.
 
+use std::collections::HashMap;
+
 use domain::{
     ids::{Generation, RunId},
     workload::{Desired, Phase},
 };
 
-use crate::seen::{Seen, Stands};
+use crate::seen::{Disrupted, Seen, Stands};
+
+/// By whose doing pods were being deleted when they were last seen.
+pub(crate) type Gone = HashMap<(RunId, Generation), Disrupted>;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +60,9 @@ impl Action {
 }
 
 /// The actions that bring what is nearer to what should be.
-pub(crate) fn plan(desired: &[Desired], seen: &[Seen]) -> Vec<Action> {
+///
+/// `gone` says by whose doing pods are gone that are not seen any more, as far as it is known.
+pub(crate) fn plan(desired: &[Desired], seen: &[Seen], gone: &Gone) -> Vec<Action> {
     let mut actions = Vec::new();
     for pod in seen.iter().filter(|pod| !pod.leaving) {
         let why = match desired.iter().find(|wanted| wanted.run == pod.run) {
@@ -67,22 +74,29 @@ pub(crate) fn plan(desired: &[Desired], seen: &[Seen]) -> Vec<Action> {
     }
     for wanted in desired {
         let its = |pod: &&Seen| (pod.run, pod.generation) == (wanted.run, wanted.generation);
-        actions.extend(step(wanted, seen.iter().find(its)));
+        let why = gone.get(&(wanted.run, wanted.generation));
+        actions.extend(step(wanted, seen.iter().find(its), why));
     }
     actions
 }
 
-fn step(wanted: &Desired, seen: Option<&Seen>) -> Option<Action> {
+fn step(wanted: &Desired, seen: Option<&Seen>, why: Option<&Disrupted>) -> Option<Action> {
     match (wanted.phase, seen) {
         (Phase::Remove, None) => Some(Action::Removed(wanted.run, wanted.generation)),
         (Phase::Remove, Some(pod)) => {
             (!pod.leaving).then(|| Action::Delete(pod.clone(), Why::Ended))
         }
         (Phase::Create, None) => Some(Action::Create(wanted.clone())),
-        (Phase::Keep, None) => Some(Action::Lost(wanted.clone(), "the pod was deleted".to_owned())),
+        (Phase::Keep, None) => {
+            let words = why.map_or("the pod was deleted", |why| &why.words);
+            Some(Action::Lost(wanted.clone(), words.to_owned()))
+        }
         (Phase::Create | Phase::Keep, Some(pod)) => match &pod.stands {
             Stands::Over(words) => Some(Action::Over(wanted.clone(), words.clone())),
-            Stands::Ended(words) => Some(Action::Lost(wanted.clone(), words.clone())),
+            Stands::Ended(words) => {
+                let words = why.map_or(words, |why| &why.words);
+                Some(Action::Lost(wanted.clone(), words.clone()))
+            }
             // It may still be taking its last snapshot.
             _ if pod.leaving => None,
             Stands::Good | Stands::Waits(_) if wanted.phase == Phase::Create => {
@@ -117,11 +131,12 @@ mod tests {
 
     fn seen(generation: u32, stands: Stands) -> Seen {
         let (run, uid) = (RunId(Uuid::nil()), Uuid::nil());
-        Seen { run, generation: Generation(generation), uid, stands, runs: false, leaving: false }
+        let generation = Generation(generation);
+        Seen { run, generation, uid, stands, runs: false, leaving: false, disrupted: None }
     }
 
     fn of(wanted: &Desired, seen: &[Seen]) -> Vec<Action> {
-        plan(std::slice::from_ref(wanted), seen)
+        plan(std::slice::from_ref(wanted), seen, &Gone::new())
     }
 
     #[test]
@@ -160,12 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_is_lost_in_the_words_that_were_last_seen_of_it() {
+        let keep = wanted(Phase::Keep, 1);
+        let disrupted = Disrupted { words: "evicted".to_owned(), node: "n1".to_owned() };
+        let gone = Gone::from([((keep.run, keep.generation), disrupted)]);
+        let lost = Action::Lost(keep.clone(), "evicted".to_owned());
+        assert_eq!(plan(&[keep], &[], &gone), [lost]);
+    }
+
+    #[test]
     fn a_pod_that_is_being_deleted_is_waited_for() {
         let leaving = Seen { leaving: true, ..seen(1, Stands::Good) };
         for phase in [Phase::Create, Phase::Keep, Phase::Remove] {
             assert_eq!(of(&wanted(phase, 1), std::slice::from_ref(&leaving)), []);
         }
-        assert_eq!(plan(&[], &[leaving]), []);
+        assert_eq!(plan(&[], &[leaving], &Gone::new()), []);
     }
 
     #[test]
@@ -174,7 +198,7 @@ mod tests {
         let superseded = Action::Delete(old.clone(), Why::Superseded);
         assert_eq!(of(&new, std::slice::from_ref(&old)), [superseded, Action::Create(new.clone())]);
         let unknown = Action::Delete(old.clone(), Why::Unknown);
-        assert_eq!(plan(&[], std::slice::from_ref(&old)), [unknown]);
+        assert_eq!(plan(&[], std::slice::from_ref(&old), &Gone::new()), [unknown]);
         let ended = wanted(Phase::Remove, 1);
         assert_eq!(of(&ended, std::slice::from_ref(&old)), [Action::Delete(old, Why::Ended)]);
         assert_eq!(of(&ended, &[]), [Action::Removed(ended.run, ended.generation)]);

@@ -31,6 +31,7 @@ pub(crate) enum Acting {
     ReportLost(Desired),
     Lost(Desired, String),
     Refuse(Desired, String),
+    Over(Desired, String),
     Remove(RunId, Generation, Removal),
 }
 
@@ -77,6 +78,7 @@ impl Acting {
             }
             Self::Lost(desired, reason) => (desired, Report::Lost(reason)),
             Self::Refuse(desired, words) => (desired, Report::Refused(words)),
+            Self::Over(desired, words) => (desired, Report::Over(words)),
             Self::Remove(run, generation, why) => {
                 remove(&Place::of(&config.data_dir, run, generation), why).await?;
                 if why == Removal::Ended {

@@ -184,7 +184,7 @@ impl<P: Port> Adapter<P> {
             Action::Create(desired) => self.begin_create(desired, observed)?,
             Action::RestartSidecar(desired) => self.begin_sidecar(desired)?,
             Action::ReportLost(desired) => Acting::ReportLost(desired),
-            Action::ReportOver(desired, words) => Acting::Refuse(desired, words),
+            Action::ReportOver(desired, words) => Acting::Over(desired, words),
             Action::Remove { run, generation, why } => {
                 let key = (run, generation);
                 if why == Removal::Unknown

@@ -1490,7 +1490,7 @@ export interface components {
          * @description Why a run failed.
          * @enum {string}
          */
-        RunFailure: "agent" | "model" | "deadline" | "link_lost" | "lost" | "sandbox" | "repository" | "restore" | "branch_exists" | "push" | "pull_request";
+        RunFailure: "agent" | "model" | "deadline" | "link_lost" | "lost" | "sandbox" | "limit" | "repository" | "restore" | "branch_exists" | "push" | "pull_request";
         /**
          * @description How a run ended.
          * @enum {string}

@@ -453,6 +453,8 @@ pub enum Failure {
     Lost,
     /// The sandbox could not be made, or the fence not be proven.
     Sandbox,
+    /// The workload took more than it may.
+    Limit,
     /// The repository is not there or the credential may not read it.
     Repository,
     /// The bundle could not be restored.

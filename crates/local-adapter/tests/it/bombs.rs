@@ -60,7 +60,7 @@ impl Pair {
         assert!(self.installation.process(self.bystander, 1, "init").is_some());
         assert_eq!(self.installation.board.reports(self.bystander).len(), 1);
         self.installation.end(self.bystander, 1).await;
-        let refused = |report: &(_, Report)| matches!(report.1, Report::Refused(_));
+        let refused = |report: &(_, Report)| matches!(report.1, Report::Over(_));
         if self.installation.board.reports(self.bomb).iter().any(refused) {
             self.installation.removed(self.bomb).await;
         } else {
@@ -97,7 +97,7 @@ async fn a_memory_bomb_ends_itself() {
         assert!(pair.installation.process(pair.bomb, 1, "init").is_some());
     } else {
         // No control group to be had: it is watched.
-        let words = pair.installation.refused(pair.bomb).await;
+        let words = pair.installation.over(pair.bomb).await;
         assert_eq!(words, "out of memory: 128 MiB are allowed");
     }
     pair.end().await;
@@ -119,7 +119,7 @@ async fn a_bomb_of_shared_memory_ends_itself() {
         until("it is killed", || fs::read_to_string(&ended).is_ok_and(|text| text == "137\n"))
             .await;
     } else {
-        let words = pair.installation.refused(pair.bomb).await;
+        let words = pair.installation.over(pair.bomb).await;
         assert_eq!(words, "out of memory: 128 MiB are allowed");
     }
     pair.end().await;
@@ -129,7 +129,7 @@ async fn a_bomb_of_shared_memory_ends_itself() {
 async fn a_memory_bomb_that_takes_the_first_process_with_it_is_not_a_lost_run() {
     // The harness itself is what the kernel kills: a run that is lost would only be tried again.
     let pair = Pair::start("kill -USR1 1").await;
-    let words = pair.installation.refused(pair.bomb).await;
+    let words = pair.installation.over(pair.bomb).await;
     assert_eq!(words, "out of memory: 128 MiB are allowed");
     pair.end().await;
 }
@@ -139,7 +139,7 @@ async fn a_full_disk_ends_its_own_run() {
     let bomb = "i=0; while true; do i=$((i+1))
         dd if=/dev/zero of=/workspace/big-$i bs=1M count=16 2>/dev/null; sleep 0.05; done";
     let pair = Pair::start(bomb).await;
-    let words = pair.installation.refused(pair.bomb).await;
+    let words = pair.installation.over(pair.bomb).await;
     assert_eq!(words, "the disk is full: 64 MiB are allowed");
     pair.installation.removed(pair.bomb).await;
     pair.end().await;
@@ -154,7 +154,7 @@ async fn files_that_are_hidden_or_empty_count_too() {
         "mkdir /workspace/many; cd /workspace/many; perl -e 'for (1..6000) { open(F, \">$_\") }'",
     ] {
         let pair = Pair::start(bomb).await;
-        let words = pair.installation.refused(pair.bomb).await;
+        let words = pair.installation.over(pair.bomb).await;
         assert!(words.starts_with("the disk is full") || words.starts_with("too many files"), "{words}");
         pair.end().await;
     }

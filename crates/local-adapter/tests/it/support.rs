@@ -186,7 +186,10 @@ impl Port for Board {
         };
         match (&report, wanted.phase) {
             (Report::Created(_), Phase::Create) => wanted.phase = Phase::Keep,
-            (Report::Lost(_) | Report::Refused(_), Phase::Create | Phase::Keep) => {
+            (
+                Report::Lost(_) | Report::Refused(_) | Report::Over(_),
+                Phase::Create | Phase::Keep,
+            ) => {
                 wanted.phase = Phase::Remove;
                 // Its link would tell it.
                 if let Some(sidecar) = self.sidecar(run, generation) {
@@ -325,6 +328,14 @@ impl Installation {
     pub(crate) async fn refused(&self, run: RunId) -> String {
         self.report(run, |report| match report {
             Report::Refused(words) => Some(words.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(crate) async fn over(&self, run: RunId) -> String {
+        self.report(run, |report| match report {
+            Report::Over(words) => Some(words.clone()),
             _ => None,
         })
         .await

@@ -147,6 +147,7 @@ async fn an_adapter_can_be_killed_at_any_point_of_making_a_workload() {
                 Report::Created(_) => Some(true),
                 Report::Lost(_) => Some(false),
                 Report::Refused(words) => panic!("{delay} ms: {words}"),
+                Report::Over(words) => panic!("{delay} ms: {words}"),
                 Report::Removed | Report::Waiting(_) | Report::Observed(..) => None,
             })
             .await;

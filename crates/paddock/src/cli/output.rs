@@ -15,12 +15,36 @@ pub(crate) fn print(json: bool, value: &Value, human: impl FnOnce(&Value) -> Str
 pub(crate) fn print_list(json: bool, items: &[Value], columns: &[(&str, &str)], empty: &str) {
     if json {
         println!("{}", Value::from(items.to_vec()));
-        return;
-    }
-    if items.is_empty() {
+    } else if items.is_empty() {
         println!("{empty}");
-        return;
+    } else {
+        table(items, columns).iter().for_each(|line| println!("{line}"));
     }
+}
+
+/// Prints a table for people, below each row the lines of its text at `pointer`.
+pub(crate) fn print_with_texts(
+    items: &[Value],
+    columns: &[(&str, &str)],
+    pointer: &str,
+    empty: &str,
+) {
+    let lines = table(items, columns);
+    match lines.split_first() {
+        Some((titles, rows)) if !rows.is_empty() => {
+            println!("{titles}");
+            for (row, item) in rows.iter().zip(items) {
+                println!("{row}");
+                let text = item.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+                text.lines().for_each(|line| println!("    {}", inert(line)));
+            }
+        }
+        _ => println!("{empty}"),
+    }
+}
+
+/// The titles and a line an item.
+fn table(items: &[Value], columns: &[(&str, &str)]) -> Vec<String> {
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|item| columns.iter().map(|(_, pointer)| cell(item, pointer)).collect())
@@ -37,10 +61,9 @@ pub(crate) fn print_list(json: bool, items: &[Value], columns: &[(&str, &str)], 
             cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
-    println!("{}", line(columns.iter().map(|(title, _)| *title).collect()));
-    for row in &rows {
-        println!("{}", line(row.iter().map(String::as_str).collect()));
-    }
+    let titles = line(columns.iter().map(|(title, _)| *title).collect());
+    let rows = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
+    [titles].into_iter().chain(rows).collect()
 }
 
 /// The text of one field, fit for a terminal: control characters shown, never sent.

@@ -178,7 +178,11 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> anyhow::Result<ExitCode> {
             let items = client.list(&format!("runs/{run}/events")).await?;
             let columns =
                 [("TIME", "/time"), ("WHAT", "/type"), ("WHO", "/actor"), ("", "/summary")];
-            output::print_list(json, &items, &columns, "nothing happened yet");
+            if json {
+                output::print_list(json, &items, &columns, "nothing happened yet");
+            } else {
+                output::print_with_texts(&items, &columns, "/text", "nothing happened yet");
+            }
         }
         Verb::Egress { run } => {
             let items = client.list(&format!("runs/{run}/egress")).await?;
@@ -247,6 +251,9 @@ fn describe(run: &Value) -> String {
         ("branch", "/branch"),
         ("prompt", "/prompt"),
         ("pull request", "/pull_request/url"),
+        ("workload", "/generation"),
+        ("sandbox", "/sandbox"),
+        ("egress", "/egress"),
         ("tokens in", "/usage/input_tokens"),
         ("tokens out", "/usage/output_tokens"),
         ("created", "/created_at"),

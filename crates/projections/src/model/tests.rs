@@ -312,3 +312,33 @@ fn an_event_that_does_not_follow_is_refused() {
     assert!(delta.runs.is_empty() && delta.timeline.is_empty());
     assert_eq!(Generation::FIRST.0, 1);
 }
+
+#[test]
+fn a_failed_run_says_what_it_waited_for_and_why_it_was_lost() {
+    let mut story = Story::default();
+    let is_requested = |event: &Event| matches!(event, Event::Run(run::Event::Requested(_)));
+    story::walk()
+        .find(|step| {
+            story.step(*step);
+            story.events.iter().any(|(_, event)| is_requested(event))
+        })
+        .expect("a run is requested");
+    let (stream, event) =
+        story.events.iter().find(|(_, event)| is_requested(event)).cloned().expect("it is there");
+    let Event::Run(requested) = &event else { panic!("it is a run's") };
+    let recorded = logged(0, stream, StreamVersion(1), &event).positioned.recorded;
+    let after = |events: &[run::Event]| {
+        let mut row = RunRow::begun(&recorded, requested).expect("it begins one");
+        events.iter().for_each(|event| row.apply(&recorded, event, ""));
+        reason(&row, |_| None).expect("it says why")
+    };
+    let generation = Generation::FIRST;
+    let failed = |failure| run::Event::Failed { failure, detail: None };
+    let waiting = run::Event::WorkloadWaiting { generation, reason: "no node has room".to_owned() };
+    let lost = run::Event::Lost { generation, reason: "the pod was evicted".to_owned() };
+    let never_began = after(&[waiting, failed(run::Failure::Deadline)]);
+    assert_eq!(never_began, "the deadline passed while it waited: no node has room");
+    let too_often = after(&[lost, failed(run::Failure::Lost)]);
+    assert!(too_often.ends_with("the last time because the pod was evicted"), "{too_often}");
+    assert_eq!(after(&[failed(run::Failure::Limit)]), "it took more than it may");
+}

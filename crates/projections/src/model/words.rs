@@ -71,7 +71,17 @@ pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> O
         {
             Some("pushed; the pull request was opened later".to_owned())
         }
-        RunState::Failed => Some(row.failure.map_or_else(|| "it failed".to_owned(), failed)),
+        RunState::Failed => Some(match (row.failure, &row.waiting, &row.lost) {
+            (None, _, _) => "it failed".to_owned(),
+            // It never began, and this is what it waited for.
+            (Some(Failure::Deadline), Some(waiting), _) => {
+                format!("the deadline passed while it waited: {waiting}")
+            }
+            (Some(Failure::Lost), _, Some(lost)) => {
+                format!("the workload was lost too often, the last time because {lost}")
+            }
+            (Some(kind), _, _) => failed(kind),
+        }),
         RunState::Succeeded if row.changes == Some(false) => Some("no changes".to_owned()),
         RunState::Succeeded | RunState::Cancelled => None,
     }
@@ -100,6 +110,7 @@ pub(super) const fn failure(failure: Failure) -> &'static str {
         Failure::LinkLost => "the link was gone for too long",
         Failure::Lost => "the workload was lost too often",
         Failure::Sandbox => "the sandbox could not be made or its fence not proven",
+        Failure::Limit => "it took more than it may",
         Failure::Repository => "the repository could not be read",
         Failure::Restore => "the bundle could not be restored",
         Failure::BranchExists => "the working branch exists and is not this session's",
