@@ -4,7 +4,11 @@ use std::{net::TcpListener, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use tokio::{process::Command, time::Instant};
+use tokio::{
+    process::Command,
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Instant,
+};
 
 use crate::support::Installation;
 
@@ -16,8 +20,18 @@ fn host() -> String {
 /// Who may ask for sessions and runs by objects.
 pub(crate) const REQUESTER: &str = "gitops@example.org";
 
+/// The node is everybody's. Whoever takes a part of it away has it alone.
+static NODE: RwLock<()> = RwLock::const_new(());
+
+#[expect(dead_code, reason = "held, not read")]
+enum Held {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
 /// A namespace of a test's own, with an installation beside the cluster.
 pub(crate) struct World {
+    _node: Held,
     pub(crate) paddock: Installation,
     pub(crate) namespace: String,
     /// Where runs may not go.
@@ -33,6 +47,17 @@ impl World {
 
     /// With these variables too in the installation's environment.
     pub(crate) async fn start_with(more: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let node = Held::Shared(NODE.read().await);
+        Self::begin(node, more).await
+    }
+
+    /// While no other test uses the node: for those that disturb it.
+    pub(crate) async fn start_alone() -> anyhow::Result<Self> {
+        let node = Held::Alone(NODE.write().await);
+        Self::begin(node, &[]).await
+    }
+
+    async fn begin(node: Held, more: &[(&str, &str)]) -> anyhow::Result<Self> {
         let namespace = format!("paddock-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         kubectl(&["create", "namespace", &namespace]).await?;
         let restricted = "pod-security.kubernetes.io/enforce=restricted";
@@ -52,7 +77,7 @@ impl World {
         ];
         environment.extend(more);
         let paddock = Installation::start_with(&environment).await?;
-        Ok(Self { paddock, namespace, canary, link })
+        Ok(Self { _node: node, paddock, namespace, canary, link })
     }
 
     /// Applies an object as somebody; what the API server says against it, if it does.
