@@ -44,6 +44,7 @@ test-cluster: setup
 
 soak: setup
 	PADDOCK_SOAK=1 PADDOCK_SEED=$(SEED) scripts/test -p paddock-tests --test journeys $(ARGS) -- --nocapture a_run_survives
+	PADDOCK_WORLDS=100000 scripts/test -p paddock-api --test it $(ARGS) -- a_list_holds
 	PADDOCK_KILLS=50 scripts/test-cluster --nocapture an_adapter_that_is_killed
 
 bench: setup

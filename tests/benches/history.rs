@@ -189,6 +189,7 @@ fn requested(session: SessionId, owner: UserId, from: Option<&BundleDigest>) -> 
         memory_mib: 2048,
         disk_mib: 4096,
         max_retries: 2,
+        harness: domain::run::Harness::default(),
     }
 }
 

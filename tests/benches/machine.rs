@@ -97,7 +97,7 @@ async fn memory(
 }
 
 /// A process's share of memory, in millions of bytes.
-fn pss(pid: u32) -> anyhow::Result<f64> {
+pub(crate) fn pss(pid: u32) -> anyhow::Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss")?;
     let kib: u32 = line.trim().trim_end_matches("kB").trim().parse()?;

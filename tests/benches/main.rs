@@ -4,6 +4,7 @@
 //! ratios, and a goal is missed only where the whole spread misses it.
 
 mod append;
+mod cluster;
 mod database;
 mod history;
 mod latency;
@@ -28,6 +29,9 @@ struct Scale {
     log: usize,
     /// Runs that are started.
     runs: usize,
+    /// Runs that are started at once on a cluster, and that wait behind them.
+    pods: usize,
+    queue: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,9 +41,23 @@ fn main() -> anyhow::Result<()> {
     }
     let quick = std::env::var("QUICK").is_ok_and(|quick| !quick.is_empty() && quick != "0");
     let scale = if quick {
-        Scale { rounds: 8, window: Duration::from_secs(1), log: 50_000, runs: 5 }
+        Scale {
+            rounds: 8,
+            window: Duration::from_secs(1),
+            log: 50_000,
+            runs: 5,
+            pods: 100,
+            queue: 500,
+        }
     } else {
-        Scale { rounds: 12, window: Duration::from_secs(3), log: 200_000, runs: 12 }
+        Scale {
+            rounds: 12,
+            window: Duration::from_secs(3),
+            log: 200_000,
+            runs: 12,
+            pods: 1000,
+            queue: 5000,
+        }
     };
     let only = std::env::var("ONLY").unwrap_or_default();
     let wanted = |part: &str| only.is_empty() || only == part;
@@ -63,6 +81,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("page") {
             page::in_a_browser(&scale, &mut report).await?;
+        }
+        if wanted("cluster") {
+            cluster::runs_as_pods(&scale, &mut report).await?;
         }
         report.write()
     })

@@ -34,6 +34,8 @@ pub(crate) enum Goal {
     None,
     /// The ratio is at least this.
     Ratio(f64),
+    /// The ratio is at most this.
+    RatioAtMost(f64),
     /// The value is at least this.
     AtLeast(f64),
     /// The value is at most this.
@@ -95,6 +97,7 @@ impl Report {
         let (words, holds) = match goal {
             Goal::None => (None, None),
             Goal::Ratio(least) => (Some(format!("ratio ≥ {least}")), Some(spread.high >= least)),
+            Goal::RatioAtMost(most) => (Some(format!("ratio ≤ {most}")), Some(spread.low <= most)),
             Goal::AtLeast(least) => (Some(format!("≥ {least}")), Some(value.high >= least)),
             Goal::AtMost(most) => (Some(format!("≤ {most}")), Some(value.low <= most)),
         };

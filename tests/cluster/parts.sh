@@ -39,7 +39,9 @@ start_part() {
         --allocate-node-cidrs=true --cluster-cidr=$pod_net --service-cluster-ip-range=$service_net
       ;;
     kube-scheduler)
-      launch kube-scheduler kube-scheduler --kubeconfig="$kubeconfigs/kube-scheduler" --leader-elect=false --bind-address=127.0.0.1
+      # By default it asks for 50 things a second: a thousand pods at once would wait for it alone.
+      launch kube-scheduler kube-scheduler --kubeconfig="$kubeconfigs/kube-scheduler" --leader-elect=false --bind-address=127.0.0.1 \
+        --kube-api-qps=1000 --kube-api-burst=2000
       ;;
     containerd) launch containerd containerd --config "$config/containerd.toml" --log-level warn ;;
     kubelet)

@@ -13,7 +13,7 @@ use tokio::{
 use crate::support::Installation;
 
 /// This machine, as pods reach it.
-fn host() -> String {
+pub(crate) fn host() -> String {
     std::env::var("PADDOCK_TEST_HOST_ADDRESS").unwrap_or_else(|_| "10.243.0.1".to_owned())
 }
 
@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) canary: String,
     /// Where sidecars go.
     pub(crate) link: String,
+    /// The gateway's listener for runs that may reach any public host.
+    pub(crate) full: String,
 }
 
 impl World {
@@ -65,19 +67,21 @@ impl World {
         let place = || -> anyhow::Result<String> {
             Ok(TcpListener::bind((host(), 0))?.local_addr()?.to_string())
         };
-        let (link, egress, canary) = (place()?, place()?, place()?);
+        let (link, egress, full, canary) = (place()?, place()?, place()?, place()?);
         let mut environment = vec![
             ("PADDOCK_KUBERNETES_NAMESPACE", namespace.as_str()),
             ("PADDOCK_LINK_LISTEN", &link),
             ("PADDOCK_LINK_ADDRESS", &link),
             ("PADDOCK_EGRESS_LISTEN", &egress),
             ("PADDOCK_EGRESS_ADDRESS", &egress),
+            ("PADDOCK_EGRESS_FULL_LISTEN", &full),
+            ("PADDOCK_EGRESS_FULL_ADDRESS", &full),
             ("PADDOCK_CANARY_LISTEN", &canary),
             ("PADDOCK_KUBERNETES_REQUESTERS", REQUESTER),
         ];
         environment.extend(more);
         let paddock = Installation::start_with(&environment).await?;
-        Ok(Self { _node: node, paddock, namespace, canary, link })
+        Ok(Self { _node: node, paddock, namespace, canary, link, full })
     }
 
     /// Applies an object as somebody; what the API server says against it, if it does.
@@ -139,6 +143,18 @@ impl World {
         let mut command = command(&["--namespace", &self.namespace, "exec", pod, "-c", container]);
         let output = command.args(["--", "bash", "-c", line]).output().await?;
         Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// Whether a connection from a container comes about.
+    pub(crate) async fn connects(
+        &self,
+        pod: &str,
+        container: &str,
+        to: &str,
+    ) -> anyhow::Result<bool> {
+        let (host, port) = to.rsplit_once(':').unwrap_or((to, "80"));
+        let line = format!("timeout 4 bash -c 'exec 3<>/dev/tcp/{host}/{port}'");
+        Ok(self.inside(pod, container, &line).await?.0)
     }
 
     /// Waits until something holds.

@@ -5,13 +5,6 @@ use serde_json::{Value, json};
 
 use crate::cluster::World;
 
-/// Whether a connection from a container comes about.
-async fn connects(world: &World, pod: &str, container: &str, to: &str) -> anyhow::Result<bool> {
-    let (host, port) = to.rsplit_once(':').unwrap_or((to, "80"));
-    let line = format!("timeout 4 bash -c 'exec 3<>/dev/tcp/{host}/{port}'");
-    Ok(world.inside(pod, container, &line).await?.0)
-}
-
 /// A pod like a run's, whose labels no policy selects.
 async fn without_policy(world: &World) -> anyhow::Result<String> {
     let image = std::env::var("PADDOCK_HARNESS_IMAGE")?;
@@ -48,12 +41,9 @@ async fn from_a_run_nothing_is_reached_that_the_same_pod_without_policy_reaches(
     let node = world.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.status.hostIP}"]).await?;
     let canary = world.canary.clone();
     for target in [canary.as_str(), api.trim(), &format!("{node}:10250")] {
-        ensure!(
-            connects(&world, &open, "harness", target).await?,
-            "{target} is shut for everybody"
-        );
-        ensure!(!connects(&world, &pod, "harness", target).await?, "the run reaches {target}");
-        ensure!(!connects(&world, &pod, "sidecar", target).await?, "the sidecar reaches {target}");
+        ensure!(world.connects(&open, "harness", target).await?, "{target} is shut for everybody");
+        ensure!(!world.connects(&pod, "harness", target).await?, "the run reaches {target}");
+        ensure!(!world.connects(&pod, "sidecar", target).await?, "the sidecar reaches {target}");
     }
     // No credential of the cluster is anywhere near the agent.
     let (_, secrets) = world.inside(&pod, "harness", "ls /var/run/secrets 2>&1; env").await?;

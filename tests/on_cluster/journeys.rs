@@ -1,15 +1,19 @@
 //! The main job, by pods.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::{
+    audit::Audit,
     cluster::World,
     support::{REPO, git},
 };
 
 #[tokio::test]
 async fn an_issue_becomes_a_pull_request_by_a_pod_that_proved_its_fence() -> anyhow::Result<()> {
+    let audit = Audit::from_now();
     let world = World::start().await?;
     let paddock = &world.paddock;
     let issue = paddock.get(&format!("repositories/{REPO}/issues/1")).await?;
@@ -37,6 +41,15 @@ async fn an_issue_becomes_a_pull_request_by_a_pod_that_proved_its_fence() -> any
     let at = |name: &str| events.iter().position(|event| event == name);
     ensure!(at("run.fence.verified") < at("run.restored"), "{events:?}");
     paddock.removed(&run).await?;
+    // The last states are told within a second or two.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    if let Some(audit) = audit {
+        let mut writes = audit.writes("paddock-adapter/", &world.namespace)?;
+        ensure!(writes.contains_key("patch pods"), "the audit log tells of no pod: {writes:?}");
+        // What does not grow with the runs: the adapter's Lease and the fence.
+        writes.retain(|what, _| !what.contains("leases") && !what.contains("networkpolicies"));
+        ensure!(writes.values().sum::<u32>() <= 12, "too many writes for one run: {writes:?}");
+    }
     world.end().await
 }
 

@@ -4,10 +4,14 @@
 #[expect(dead_code, reason = "the journeys on one machine use the rest")]
 mod support;
 
+#[path = "../benches/cluster/audit.rs"]
+mod audit;
 mod cluster;
+mod egress;
 mod fence;
 mod identity;
 mod journeys;
 mod kill;
 mod loss;
 mod objects;
+mod profiles;

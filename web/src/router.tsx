@@ -81,6 +81,22 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('@/features/settings/settings'), 'Settings'),
 });
 
+const installation = createRoute({
+  getParentRoute: () => root,
+  path: '/settings/installation',
+  validateSearch: (search: Record<string, unknown>) => pick(search, 'tab'),
+  component: lazyRouteComponent(
+    () => import('@/features/installation/installation'),
+    'Installation',
+  ),
+});
+
+const access = createRoute({
+  getParentRoute: () => root,
+  path: '/access',
+  component: lazyRouteComponent(() => import('@/features/access/access'), 'Access'),
+});
+
 const design = createRoute({
   getParentRoute: () => root,
   path: '/design',
@@ -88,7 +104,18 @@ const design = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, newRun, run, session, split, system, settings, design]),
+  routeTree: root.addChildren([
+    home,
+    newRun,
+    run,
+    session,
+    split,
+    system,
+    settings,
+    installation,
+    access,
+    design,
+  ]),
   defaultPendingComponent: () => <Skeleton rows={5} />,
   defaultErrorComponent: RouteError,
   defaultPreload: 'intent',

@@ -10,6 +10,7 @@ pub mod objects;
 pub mod output;
 pub mod profiles;
 pub mod pulls;
+pub mod settings;
 pub mod system;
 
 mod answer;
@@ -20,6 +21,7 @@ mod page;
 mod problem;
 mod repositories;
 mod request;
+mod roles;
 mod router;
 mod runs;
 mod schemas;

@@ -36,9 +36,11 @@ names! {
         Push, PullRequest,
     }
     /// What may be asked of a run.
-    RunAction of model::RunAction { Prompt, Answer, Interrupt, Finish, Cancel, Publish }
+    RunAction of model::RunAction {
+        Prompt, Answer, Interrupt, Finish, Cancel, Publish, WidenEgress, NarrowEgress,
+    }
     /// What may be asked of a session.
-    SessionAction of model::SessionAction { Start, Rename, Archive, Restore, Delete, Fork }
+    SessionAction of model::SessionAction { Start, Rename, Archive, Restore, Delete, Fork, Share }
     /// What a session asks of people.
     SessionGroup of model::Group { NeedsYou, Working, Waiting, Done }
     /// How a pull request stands at the forge.
@@ -47,6 +49,8 @@ names! {
     InputKind of run::InputKind { Permission, Question }
     /// What came of a probe of the fence.
     ProbeVerdict of run::Verdict { Refused, TimedOut, Reached, NotProvable }
+    /// What a run may reach beside the model.
+    EgressMode of run::EgressMode { Github, Full }
     /// By which way something left a run, or tried to.
     EgressKind of crate::gateway::Kind { Connect, Http, Model, Git }
     /// What a gateway decided.

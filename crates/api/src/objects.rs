@@ -1,12 +1,17 @@
 //! Sessions and runs that are asked for by objects on the cluster rather than over HTTP: the same rules.
 
-use commands::Idempotency;
+use commands::{
+    Idempotency,
+    access::{Principal, Who},
+};
 use domain::{
+    access::Action,
     event::Actor,
     ids::{RunId, SessionId, UserId},
 };
 
 use crate::{
+    access::Allowance,
     problem::{Answer, Problem},
     request::By,
     runs::{NewRun, start},
@@ -51,6 +56,8 @@ pub struct RunWanted {
     pub profile: Option<String>,
     /// The egress mode.
     pub egress: Option<String>,
+    /// Why it is to reach more than GitHub.
+    pub egress_reason: Option<String>,
     /// Whether its pull request begins as a draft.
     pub draft: bool,
 }
@@ -85,8 +92,23 @@ impl Objects {
     /// Where it is refused, as it would be over HTTP, or the forge or the database does not answer.
     pub async fn session(&self, asker: Asker, wanted: SessionWanted) -> Result<SessionId, Refusal> {
         let SessionWanted { repo, base, title, issue } = wanted;
-        let made = create(&self.0, &by(asker), &NewSession { repo, title, issue, base }).await;
+        let allowance = self.allowance(asker.owner);
+        let new = NewSession { repo, title, issue, base };
+        let made = create(&self.0, &by(asker), &allowance, &new).await;
         Ok(SessionId(settled(made)?.target))
+    }
+
+    /// Whether somebody of that name can ask for anything at all: of whom that is not true nothing is
+    /// looked at.
+    #[must_use]
+    pub fn may_ask(&self, name: UserId) -> bool {
+        let who = Principal::of(Who::Kubernetes(name));
+        let allowance = Allowance::by(&self.0, who);
+        !allowance.bindings().is_empty() || self.0.authority.is_requester(name)
+    }
+
+    fn allowance(&self, name: UserId) -> Allowance {
+        Allowance::by(&self.0, Principal::of(Who::Kubernetes(name)))
     }
 
     /// Starts a run of a session.
@@ -104,12 +126,22 @@ impl Objects {
             prompt: wanted.prompt,
             profile: wanted.profile,
             egress: wanted.egress,
+            egress_reason: wanted.egress_reason,
             draft: wanted.draft,
             deadline_seconds: None,
             linger_seconds: None,
             input_timeout_seconds: None,
         };
-        let made = start(&self.0, &by(asker), session, new).await;
+        let allowance = self.allowance(asker.owner);
+        let by = by(asker);
+        let allowed = match self.0.authority.session(session).await {
+            Ok(resource) => allowance.on(Action::StartRun, "session", resource.as_ref()),
+            Err(error) => Err(error.into()),
+        };
+        let target = Some(session.into());
+        let allowed = by.audited(&self.0, Action::StartRun.as_str(), target, allowed).await;
+        settled(allowed)?;
+        let made = start(&self.0, &by, &allowance, session, new).await;
         Ok(RunId(settled(made)?.target))
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use commands::{CommandError, StoreError};
-use domain::{run, session};
+use domain::{binding, run, session, settings};
 use projections::{NotACursor, ViewError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -34,10 +34,28 @@ pub(crate) struct Problem {
     /// What is wrong with single fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Where something is not allowed: what is missing, and who could give it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Box<Missing>>,
     #[serde(skip)]
     retry_after: Option<u32>,
     #[serde(skip)]
     refused: bool,
+}
+
+/// What would be needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Missing {
+    /// What was asked for, by its permanent name.
+    pub(crate) action: String,
+    /// The least role that includes it.
+    pub(crate) role: String,
+    /// Where: global, session:<id> or credential:<id>.
+    pub(crate) scope: String,
+    /// The role that one has there.
+    pub(crate) has: Option<String>,
+    /// Who could give it: user:<id>, group:<name>, or words of the configuration.
+    pub(crate) ask: Vec<String>,
 }
 
 /// What is wrong with one field.
@@ -59,9 +77,14 @@ impl Problem {
             status: status.as_u16(),
             detail: None,
             errors: vec![],
+            missing: None,
             retry_after: None,
             refused: false,
         }
+    }
+
+    pub(crate) fn missing(self, missing: Missing) -> Self {
+        Self { missing: Some(Box::new(missing)), refused: true, ..self }
     }
 
     pub(crate) fn detail(self, detail: impl Display) -> Self {
@@ -87,6 +110,27 @@ impl Problem {
     ) -> Self {
         let errors = vec![FieldError { field: field.to_owned(), detail: detail.to_string() }];
         Self { errors, refused: true, ..Self::new(status, code, "The request is refused") }
+    }
+
+    /// What the settings refuse, with all that is wrong: that goes on the actor's record.
+    pub(crate) fn settings(rejection: &settings::Rejection) -> Self {
+        let status = match rejection {
+            settings::Rejection::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            settings::Rejection::NoSuchProfile(_) => StatusCode::NOT_FOUND,
+            settings::Rejection::DefaultProfile => StatusCode::CONFLICT,
+        };
+        let problem = match rejection {
+            settings::Rejection::Invalid(faults) => {
+                let errors = faults.iter().map(|fault| FieldError {
+                    field: fault.field.clone(),
+                    detail: fault.words.clone(),
+                });
+                let title = "The settings are not valid; nothing is changed";
+                Self { errors: errors.collect(), ..Self::new(status, rejection.code(), title) }
+            }
+            other => Self::new(status, other.code(), &capitalised(&other.to_string())),
+        };
+        Self { refused: true, ..problem }
     }
 
     /// The stable code of the kind of problem.
@@ -138,6 +182,15 @@ impl Problem {
             .detail("send an API token as a bearer token, or open a sign-in link (`paddock login`)")
     }
 
+    pub(crate) fn too_many() -> Self {
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too much of this failed lately; try again in a minute",
+        );
+        Self { retry_after: Some(60), ..problem }
+    }
+
     pub(crate) fn is_unauthenticated(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED.as_u16()
     }
@@ -179,6 +232,8 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::Session(rejection) => session_problem(&rejection),
             CommandError::Run(rejection) => run_problem(&rejection),
+            CommandError::Settings(rejection) => Self::settings(&rejection),
+            CommandError::Binding(rejection) => binding_problem(&rejection),
             CommandError::IfMatch { actual } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "version-mismatch",
@@ -209,10 +264,23 @@ fn session_problem(rejection: &session::Rejection) -> Problem {
     Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
 }
 
+fn binding_problem(rejection: &binding::Rejection) -> Problem {
+    let status = match rejection {
+        binding::Rejection::NotFound => StatusCode::NOT_FOUND,
+        binding::Rejection::Exists | binding::Rejection::LastAdmin => StatusCode::CONFLICT,
+        binding::Rejection::RepositoriesMissing | binding::Rejection::RepositoriesUnexpected => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+    };
+    Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
+}
+
 fn run_problem(rejection: &run::Rejection) -> Problem {
     let status = match rejection {
         run::Rejection::NotFound => StatusCode::NOT_FOUND,
-        run::Rejection::WrongAnswer(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        run::Rejection::WrongAnswer(_) | run::Rejection::EgressReason => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         run::Rejection::NoSuchInput(_)
         | run::Rejection::Exists
         | run::Rejection::Ended

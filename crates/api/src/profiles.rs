@@ -3,61 +3,33 @@
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
+use domain::settings::{DEFAULT_PROFILE, Profile};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{access::Caller, answer::ListBody, state::AppState};
+use crate::{
+    access::Caller,
+    answer::ListBody,
+    problem::Answer,
+    settings::{Effective, ProfileChange, SourceBody},
+    state::AppState,
+};
 
-/// The profiles of an installation; `default` is there without being named.
+/// The profiles that configuration gives; `default` is there without being named.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "BTreeMap<String, ProfileChange>", into = "BTreeMap<String, Profile>")]
 pub struct Profiles(BTreeMap<String, Profile>);
 
-/// What a run gets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Profile {
-    /// What it is for, in one line.
-    pub description: String,
-    /// The most memory, in MiB; 512 to 65,536.
-    pub memory_mib: u32,
-    /// The most disk, in MiB; 256 to 1,048,576.
-    pub disk_mib: u32,
-    /// How many seconds a run may take; 60 to 86,400.
-    pub deadline_seconds: u32,
-    /// How many seconds a run stays idle after an unattended turn; 0 to 86,400.
-    pub linger_seconds: u32,
-    /// How many seconds a run stays idle after a person's further prompt; 0 to 86,400.
-    pub attended_linger_seconds: u32,
-    /// How many seconds a permission or question waits; 1 to 86,400.
-    pub input_timeout_seconds: u32,
-    /// How many seconds a sidecar may be without its link; 10 to 86,400.
-    pub link_timeout_seconds: u32,
-    /// How often a lost workload is started again; 0 to 10.
-    pub max_retries: u32,
-    /// Whether a run may start although its fence or a limit cannot be enforced.
-    pub unenforced: bool,
-    /// What the agent may do without asking: OpenCode's own permission configuration. All of it unless
-    /// told otherwise: the sandbox is the fence, not the agent's manners.
-    pub permission: Value,
+impl From<BTreeMap<String, ProfileChange>> for Profiles {
+    fn from(given: BTreeMap<String, ProfileChange>) -> Self {
+        Self(given.into_iter().map(|(name, profile)| (name, profile.into())).collect())
+    }
 }
 
-impl Default for Profile {
-    fn default() -> Self {
-        Self {
-            description: "Everything by default".to_owned(),
-            memory_mib: 2048,
-            disk_mib: 8192,
-            deadline_seconds: 2 * 60 * 60,
-            linger_seconds: 0,
-            attended_linger_seconds: 10 * 60,
-            input_timeout_seconds: 60 * 60,
-            link_timeout_seconds: 30 * 60,
-            max_retries: 2,
-            unenforced: false,
-            permission: json!({ "*": "allow" }),
-        }
+impl From<Profiles> for BTreeMap<String, Profile> {
+    fn from(profiles: Profiles) -> Self {
+        profiles.0
     }
 }
 
@@ -65,15 +37,20 @@ impl Profiles {
     /// The profile of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Profile> {
-        self.0.get(name).cloned().or_else(|| (name == "default").then(Profile::default))
+        self.0.get(name).cloned().or_else(|| (name == DEFAULT_PROFILE).then(Profile::default))
     }
 
     /// Every profile with its name, in the order of the names.
     #[must_use]
     pub fn all(&self) -> Vec<(String, Profile)> {
         let mut all = self.0.clone();
-        all.entry("default".to_owned()).or_default();
+        all.entry(DEFAULT_PROFILE.to_owned()).or_default();
         all.into_iter().collect()
+    }
+
+    /// Whether configuration says something of it.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 }
 
@@ -83,6 +60,10 @@ pub(crate) struct ProfileBody {
     name: String,
     /// What it is for, in one line.
     description: String,
+    /// The image of the agent's container; null: the installation's own.
+    image: Option<String>,
+    /// The cluster's RuntimeClass; null: the installation's own.
+    runtime_class: Option<String>,
     /// The egress mode of a run that asks for none.
     egress: String,
     /// How many seconds a run may take.
@@ -93,30 +74,47 @@ pub(crate) struct ProfileBody {
     attended_linger_seconds: u32,
     /// How many seconds a permission or question waits.
     input_timeout_seconds: u32,
+    /// How many seconds a sidecar may be without its link.
+    link_timeout_seconds: u32,
     memory_mib: u32,
+    /// The most processor time, in thousandths of a core.
+    cpu_millis: u32,
     disk_mib: u32,
     /// How often a lost workload is started again.
     max_retries: u32,
     /// Whether a run may start although its fence or a limit cannot be enforced.
     unenforced: bool,
+    /// Plain variables of the agent's environment.
+    env: BTreeMap<String, String>,
     /// What the agent may do without asking: OpenCode's own permission configuration.
     permission: Value,
+    /// Where the profile is from.
+    source: SourceBody,
+    /// Whether configuration has a profile of that name, or Paddock itself.
+    configured: bool,
 }
 
 impl ProfileBody {
-    fn of(name: String, profile: Profile) -> Self {
+    pub(crate) fn of(effective: &Effective, name: String, profile: Profile) -> Self {
         Self {
+            source: effective.profile_source(&name).into(),
+            configured: effective.has_configured(&name),
             name,
             description: profile.description,
-            egress: "github".to_owned(),
+            image: profile.image,
+            runtime_class: profile.runtime_class,
+            egress: profile.egress,
             deadline_seconds: profile.deadline_seconds,
             linger_seconds: profile.linger_seconds,
             attended_linger_seconds: profile.attended_linger_seconds,
             input_timeout_seconds: profile.input_timeout_seconds,
+            link_timeout_seconds: profile.link_timeout_seconds,
             memory_mib: profile.memory_mib,
+            cpu_millis: profile.cpu_millis,
             disk_mib: profile.disk_mib,
             max_retries: profile.max_retries,
             unenforced: profile.unenforced,
+            env: profile.env,
             permission: profile.permission,
         }
     }
@@ -128,10 +126,9 @@ impl ProfileBody {
 pub(crate) async fn list_profiles(
     State(state): State<AppState>,
     _caller: Caller,
-) -> Json<ListBody<ProfileBody>> {
-    let all = state.settings.profiles.all().into_iter();
-    Json(ListBody {
-        items: all.map(|(name, profile)| ProfileBody::of(name, profile)).collect(),
-        next: None,
-    })
+) -> Answer<Json<ListBody<ProfileBody>>> {
+    let effective = state.installation().now().await?;
+    let all = effective.profiles().into_iter();
+    let items = all.map(|(name, profile)| ProfileBody::of(&effective, name, profile)).collect();
+    Ok(Json(ListBody { items, next: None }))
 }

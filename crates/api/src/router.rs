@@ -19,14 +19,14 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::{self, PublicRoute, guard},
+    access::{self, Gate, PublicRoute, gate, guard},
     events,
     openapi::{Api, openapi},
     page,
     problem::Problem,
     profiles, repositories,
     request::{self, REQUEST_ID},
-    runs, schemas, sessions,
+    roles, runs, schemas, sessions, settings,
     state::AppState,
     system,
 };
@@ -58,8 +58,14 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::get_run_part))
         .routes(routes!(runs::list_run_events))
         .routes(routes!(runs::get_run_changes))
-        .routes(routes!(runs::list_run_egress))
+        .routes(routes!(runs::list_run_egress, runs::set_run_egress))
         .routes(routes!(profiles::list_profiles))
+        .routes(routes!(settings::get_settings))
+        .routes(routes!(settings::list_settings_history))
+        .routes(routes!(settings::set_limits, settings::reset_limits))
+        .routes(routes!(settings::set_allow_list, settings::reset_allow_list))
+        .routes(routes!(settings::set_retention, settings::reset_retention))
+        .routes(routes!(settings::set_profile, settings::remove_profile))
         .routes(routes!(repositories::get_repository))
         .routes(routes!(repositories::list_branches))
         .routes(routes!(repositories::list_issues))
@@ -71,6 +77,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::create_sign_in_link))
         .routes(routes!(access::sign_out))
+        .routes(routes!(roles::list_role_bindings, roles::grant_role))
+        .routes(routes!(roles::revoke_role))
+        .routes(routes!(roles::explain_access))
         .routes(routes!(schemas::get_schema))
 }
 
@@ -93,8 +102,10 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(DefaultBodyLimit::max(request::MAX_BODY));
-    let (router, _) = routes().split_for_parts();
+    let (router, description) = routes().split_for_parts();
+    let gate_keeper = Gate::new(state.clone(), description);
     router
+        .route_layer(from_fn_with_state(gate_keeper, gate))
         .merge(page::router())
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not by this method")

@@ -1,14 +1,21 @@
 use std::sync::Arc;
 
-use commands::Commands;
+use commands::{Commands, access::Authority};
 use domain::stream::StreamId;
 use projections::Views;
 use sqlx::PgPool;
 use url::Url;
 
 use crate::{
-    access::Known, bundles::Bundles, gateway::Decisions, github::GitHub, link::Links,
-    output::Outputs, profiles::Profiles, pulls::PullChecks, system::System,
+    access::Access,
+    bundles::Bundles,
+    gateway::Decisions,
+    github::GitHub,
+    link::Links,
+    output::Outputs,
+    pulls::PullChecks,
+    settings::{Configured, Installation},
+    system::System,
 };
 
 /// What the public API works with. Cheap to clone.
@@ -16,6 +23,8 @@ use crate::{
 pub struct AppState {
     /// Where commands go.
     pub commands: Commands,
+    /// Who may do what.
+    pub authority: Authority,
     /// Where reads come from.
     pub views: Views,
     /// The forge.
@@ -32,8 +41,8 @@ pub struct AppState {
     pub pulls: PullChecks,
     /// How the installation's parts are.
     pub system: System,
-    /// Who was let in lately.
-    pub known: Known,
+    /// Who may come in.
+    pub access: Access,
     /// What was decided by configuration.
     pub settings: Arc<Settings>,
 }
@@ -43,13 +52,20 @@ pub struct AppState {
 pub struct Settings {
     /// The address that people use.
     pub public_url: Url,
-    /// The harness profiles.
-    pub profiles: Profiles,
+    /// What people may change while it runs, as configuration has it.
+    pub configured: Arc<Configured>,
+    /// Whether runs can be given more than GitHub: there is a door at the gateway for them.
+    pub egress_full: bool,
 }
 
 impl AppState {
     pub(crate) fn pool(&self) -> &PgPool {
         self.commands.pool()
+    }
+
+    /// Where the settings that people may change are asked for.
+    pub(crate) fn installation(&self) -> Installation {
+        Installation::new(self.commands.clone(), self.settings.configured.clone())
     }
 }
 

@@ -1,7 +1,8 @@
 use domain::{
+    binding,
     codec::DecodeError,
     ids::{CorrelationId, EventId, StreamVersion},
-    run, session,
+    run, session, settings,
 };
 
 /// Why a command was not carried out.
@@ -13,6 +14,12 @@ pub enum CommandError {
     /// The run refuses it.
     #[error(transparent)]
     Run(#[from] run::Rejection),
+    /// The settings refuse it.
+    #[error(transparent)]
+    Settings(#[from] settings::Rejection),
+    /// The binding refuses it.
+    #[error(transparent)]
+    Binding(#[from] binding::Rejection),
     /// The caller's `If-Match` is not the stream's version.
     #[error("the stream is at version {actual}")]
     IfMatch {
@@ -38,6 +45,8 @@ impl CommandError {
         match self {
             Self::Session(rejection) => Some(rejection.code()),
             Self::Run(rejection) => Some(rejection.code()),
+            Self::Settings(rejection) => Some(rejection.code()),
+            Self::Binding(rejection) => Some(rejection.code()),
             Self::IfMatch { .. } => Some("if-match"),
             Self::KeyReused => Some("idempotency-key-reused"),
             Self::Contended | Self::Store(_) => None,

@@ -19,10 +19,16 @@ pub enum Claim {
     Others,
 }
 
+/// The id of whoever applies objects to the cluster under a name.
+#[must_use]
+pub fn kubernetes_id(name: &str) -> UserId {
+    UserId(Uuid::new_v5(&USERS, name.as_bytes()))
+}
+
 impl Commands {
     /// The actor behind a name that the cluster's API server authenticated: the same id for the same name.
     pub async fn kubernetes_actor(&self, name: &str) -> Result<Actor, StoreError> {
-        let id = Uuid::new_v5(&USERS, name.as_bytes());
+        let UserId(id) = kubernetes_id(name);
         sqlx::query!(
             "insert into runtime.kubernetes_user (id, name) values ($1, $2) on conflict do nothing",
             id,

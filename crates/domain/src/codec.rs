@@ -77,6 +77,8 @@ pub fn encode(event: &Event) -> Encoded {
         Event::Run(event) => encode_tagged(event),
         Event::Actor(event) => encode_tagged(event),
         Event::Log(event) => encode_tagged(event),
+        Event::Settings(event) => encode_tagged(event),
+        Event::Binding(event) => encode_tagged(event),
     }
 }
 
@@ -95,6 +97,8 @@ pub fn decode(
         StreamKind::Run => Event::Run(decode_tagged(tagged).map_err(unknown)?),
         StreamKind::Actor => Event::Actor(decode_tagged(tagged).map_err(unknown)?),
         StreamKind::Log => Event::Log(decode_tagged(tagged).map_err(unknown)?),
+        StreamKind::Settings => Event::Settings(decode_tagged(tagged).map_err(unknown)?),
+        StreamKind::Binding => Event::Binding(decode_tagged(tagged).map_err(unknown)?),
     })
 }
 

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actor,
+    actor, binding,
     ids::{CorrelationId, EventId, Generation, Position, RunId, StreamVersion, UserId},
-    log, run, session,
+    log, run, session, settings,
     stream::StreamId,
 };
 
@@ -21,6 +21,10 @@ pub enum Event {
     Actor(actor::Event),
     /// Of the log's own stream.
     Log(log::Event),
+    /// Of the settings' stream.
+    Settings(settings::Event),
+    /// Of a role binding's stream.
+    Binding(binding::Event),
 }
 
 impl From<session::Event> for Event {
@@ -41,9 +45,21 @@ impl From<actor::Event> for Event {
     }
 }
 
+impl From<binding::Event> for Event {
+    fn from(event: binding::Event) -> Self {
+        Self::Binding(event)
+    }
+}
+
 impl From<log::Event> for Event {
     fn from(event: log::Event) -> Self {
         Self::Log(event)
+    }
+}
+
+impl From<settings::Event> for Event {
+    fn from(event: settings::Event) -> Self {
+        Self::Settings(event)
     }
 }
 

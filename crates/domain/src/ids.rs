@@ -40,6 +40,10 @@ uuid_id!(
     UserId,
     /// The row of `event_text` that holds a free text.
     TextId,
+    /// A role binding: one role of one subject in one scope.
+    BindingId,
+    /// A credential for a forge.
+    CredentialId,
     /// What one command caused: shared by all the events it appended.
     CorrelationId,
 );

@@ -4,7 +4,9 @@
 //! This crate does no I/O, knows no clock and makes no ids: `now` and new ids arrive inside the
 //! commands. Everything here is a pure function or a value.
 
+pub mod access;
 pub mod actor;
+pub mod binding;
 pub mod codec;
 pub mod event;
 pub mod github;
@@ -13,6 +15,7 @@ pub mod leaf;
 pub mod log;
 pub mod run;
 pub mod session;
+pub mod settings;
 pub mod stream;
 pub mod text;
 pub mod tree;

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{RunId, SessionId, UserId};
+use crate::ids::{BindingId, RunId, SessionId, UserId};
 
 /// The kinds of streams. Wire names are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,11 +19,16 @@ pub enum StreamKind {
     Actor,
     /// The log itself: adopted after a restore.
     Log,
+    /// What people decided for the whole installation.
+    Settings,
+    /// One role of one subject in one scope.
+    Binding,
 }
 
 impl StreamKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Session, Self::Run, Self::Actor, Self::Log];
+    pub const ALL: [Self; 6] =
+        [Self::Session, Self::Run, Self::Actor, Self::Log, Self::Settings, Self::Binding];
 
     /// The permanent wire name.
     #[must_use]
@@ -33,6 +38,8 @@ impl StreamKind {
             Self::Run => "run",
             Self::Actor => "actor",
             Self::Log => "log",
+            Self::Settings => "settings",
+            Self::Binding => "binding",
         }
     }
 }
@@ -49,6 +56,8 @@ pub struct StreamId {
 impl StreamId {
     /// The one stream about the log itself.
     pub const LOG: Self = Self { kind: StreamKind::Log, id: Uuid::nil() };
+    /// The one stream of the installation's settings.
+    pub const SETTINGS: Self = Self { kind: StreamKind::Settings, id: Uuid::nil() };
 }
 
 impl From<SessionId> for StreamId {
@@ -69,6 +78,12 @@ impl From<UserId> for StreamId {
     }
 }
 
+impl From<BindingId> for StreamId {
+    fn from(id: BindingId) -> Self {
+        Self { kind: StreamKind::Binding, id: id.0 }
+    }
+}
+
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.kind.as_str(), self.id.as_hyphenated())
@@ -77,7 +92,9 @@ impl fmt::Display for StreamId {
 
 /// Why a text is not a stream's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a stream is named <kind>-<uuid>, with kind one of session, run, actor, log")]
+#[error(
+    "a stream is named <kind>-<uuid>, with kind one of session, run, actor, log, settings, binding"
+)]
 pub struct NotAStream;
 
 impl FromStr for StreamId {

@@ -4,7 +4,10 @@
 //! The port is level-triggered: an adapter reads the whole list of desired workloads, compares it with
 //! what it sees, and acts on the difference. A wake-up only makes it look sooner.
 
-use crate::ids::{Generation, RunId, SessionId};
+use crate::{
+    ids::{Generation, RunId, SessionId},
+    run::Harness,
+};
 
 /// A workload that should exist, or whose removal is still to be reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Desired {
     pub egress: String,
     /// How many seconds the run may take from its admission.
     pub deadline_seconds: u32,
+    /// What else its profile gives.
+    pub harness: Harness,
 }
 
 /// What should be true of a workload.

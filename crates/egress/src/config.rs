@@ -63,6 +63,9 @@ pub struct Config {
     /// [`DOOR`](domain::workload::DOOR) with its run's id and its credential.
     #[serde(default)]
     pub listen: Option<SocketAddr>,
+    /// The same for runs that may reach any public host: a network policy lets only those come here.
+    #[serde(default)]
+    pub full_listen: Option<SocketAddr>,
     /// Where `/healthz` is served, if anywhere.
     #[serde(default)]
     pub admin_listen: Option<SocketAddr>,

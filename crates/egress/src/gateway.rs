@@ -14,7 +14,7 @@ use crate::{
     answer::{Body, Refusal},
     decision::{Asked, DecisionLog, Kind, Record},
     limits::Limits,
-    policy::Policy,
+    policy::{Mode, Policy},
     proxy::{HostRule, Network},
     upstream::Upstream,
 };
@@ -36,6 +36,9 @@ pub(crate) struct Door {
     pub(crate) run: RunId,
     /// As it is now; it may change under an open tunnel.
     pub(crate) policy: watch::Receiver<Policy>,
+    /// Whether it may be as wide as the policy says: not where somebody came in by the listener that every
+    /// run reaches.
+    pub(crate) wide: bool,
     /// The run is gone, or the gateway stops at once.
     pub(crate) closed: CancellationToken,
     /// Connections and tunnels.
@@ -49,11 +52,17 @@ impl Door {
 
     /// The policy, unless nothing may pass.
     pub(crate) fn policy(&self) -> Result<Policy, Refusal> {
-        let policy = self.policy.borrow().clone();
+        let policy = self.narrowed(self.policy.borrow().clone());
         if policy.suspended {
             return Err(Refusal::new("suspended", "this run's way out is suspended"));
         }
         Ok(policy)
+    }
+
+    /// The policy as far as it holds for this door.
+    pub(crate) fn narrowed(&self, policy: Policy) -> Policy {
+        let egress = if self.wide { policy.egress } else { Mode::Github };
+        Policy { egress, ..policy }
     }
 
     /// Puts a request that may pass on the record; without a record nothing passes.

@@ -126,6 +126,8 @@ impl Listeners {
             gateway: self.gateway.clone(),
             run,
             policy: receiver,
+            // Nobody but the run has this socket.
+            wide: true,
             closed: closed.clone(),
             tasks: self.tasks.clone(),
         };

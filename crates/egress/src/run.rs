@@ -13,7 +13,7 @@ use crate::{
     limits::Limits,
     listener::Listeners,
     policy::{PolicyFile, Puller},
-    proxy::{Network, SystemNetwork},
+    proxy::{self, Network},
     tunnel,
     upstream::Upstream,
 };
@@ -37,7 +37,7 @@ pub enum Error {
 
 /// Runs the gateway until `shutdown`.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    run_on(Arc::new(SystemNetwork::default()), Limits::default(), config, shutdown).await
+    run_on(proxy::system(), Limits::default(), config, shutdown).await
 }
 
 /// Runs the gateway on another network than the system's or with other limits, for tests.
@@ -70,14 +70,12 @@ pub async fn run_on(
         ),
         None => None,
     };
-    let tcp = match config.listen {
-        Some(address) => Some(
-            tunnel::bind(address)
-                .await
-                .map_err(|error| Error::Io("the listener for runs", error))?,
-        ),
-        None => None,
-    };
+    let mut tcp = vec![];
+    for (address, wide) in [(config.listen, false), (config.full_listen, true)] {
+        let Some(address) = address else { continue };
+        let listener = tunnel::bind(address).await;
+        tcp.push((listener.map_err(|error| Error::Io("a listener for runs", error))?, wide));
+    }
     let doors = Doors::default();
     let listeners = Listeners::new(gateway, &config.sockets, doors.clone())
         .map_err(|error| Error::Io("the directory of sockets", error))?;
@@ -89,10 +87,13 @@ pub async fn run_on(
     let serving = admin.map(|listener| {
         tokio::spawn(admin::serve(listener, log, policies.clone(), shutdown.clone()))
     });
-    let tunnels = tcp.map(|listener| tokio::spawn(tunnel::serve(listener, doors, limits)));
+    let tunnels: Vec<_> = tcp
+        .into_iter()
+        .map(|(listener, wide)| tokio::spawn(tunnel::serve(listener, doors.clone(), limits, wide)))
+        .collect();
     listeners.run(policies, shutdown.clone()).await;
-    if let Some(tunnels) = tunnels {
-        let _ = tunnels.await;
+    for tunnel in tunnels {
+        let _ = tunnel.await;
     }
     drained.cancel();
     let _ = tokio::join!(reporter, pulling);

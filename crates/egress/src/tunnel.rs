@@ -34,7 +34,9 @@ pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until the doors take no more connections.
-pub(crate) async fn serve(listener: TcpListener, doors: Doors, limits: Limits) {
+///
+/// `wide`: whether what comes in here may reach any public host, for runs whose policy says so.
+pub(crate) async fn serve(listener: TcpListener, doors: Doors, limits: Limits, wide: bool) {
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     let stopping = doors.stopping();
     loop {
@@ -49,7 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, doors: Doors, limits: Limits) {
         match accepted {
             Ok((stream, place)) => {
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(greet(stream, doors.clone(), limits, place));
+                tokio::spawn(greet(stream, doors.clone(), limits, wide, place));
             }
             Err(error) => {
                 // Mostly too many open files: give the others time to end.
@@ -61,11 +63,17 @@ pub(crate) async fn serve(listener: TcpListener, doors: Doors, limits: Limits) {
 }
 
 /// One request, and the tunnel that it opens.
-async fn greet(stream: TcpStream, doors: Doors, limits: Limits, place: OwnedSemaphorePermit) {
+async fn greet(
+    stream: TcpStream,
+    doors: Doors,
+    limits: Limits,
+    wide: bool,
+    place: OwnedSemaphorePermit,
+) {
     let place = Arc::new(place);
     let service = service_fn(|request| {
         let (doors, place) = (doors.clone(), place.clone());
-        async move { Ok::<_, Infallible>(open(&doors, request, place)) }
+        async move { Ok::<_, Infallible>(open(&doors, wide, request, place)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -81,6 +89,7 @@ async fn greet(stream: TcpStream, doors: Doors, limits: Limits, place: OwnedSema
 
 fn open(
     doors: &Doors,
+    wide: bool,
     request: Request<Incoming>,
     stranger: Arc<OwnedSemaphorePermit>,
 ) -> Response<Body> {
@@ -91,6 +100,7 @@ fn open(
     }
     let Some((run, credential)) = credential(&request) else { return unknown() };
     let Some((door, room)) = doors.get(run) else { return unknown() };
+    let door = Door { wide, ..door };
     if !opens(&door, &credential) {
         let refusal =
             Refusal::new("credential", "somebody without the credential asked for the door");

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 /// Where everything is.
 #[derive(Clone, Debug)]
@@ -15,6 +15,18 @@ pub struct Config {
     pub home: PathBuf,
     /// The OpenCode program.
     pub opencode: PathBuf,
+    /// What the run's profile puts into the agent's environment.
+    pub agent_env: Vec<(String, OsString)>,
+}
+
+/// A variable for the agent, as `NAME=VALUE`, or by its `NAME` out of this process's own environment; none where
+/// it is not there.
+#[must_use]
+pub fn variable(text: &str) -> Option<(String, OsString)> {
+    match text.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.into())),
+        None => std::env::var_os(text).map(|value| (text.to_owned(), value)),
+    }
 }
 
 impl Config {
@@ -37,7 +49,7 @@ impl Config {
     }
 
     /// Where programs are looked for: as the image says.
-    pub(crate) fn search_path() -> std::ffi::OsString {
+    pub(crate) fn search_path() -> OsString {
         std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())
     }
 

@@ -18,7 +18,7 @@ mod probe;
 mod processes;
 mod server;
 
-pub use config::Config;
+pub use config::{Config, variable};
 pub use init::{is_server, run_as_init};
 pub use probe::probe;
 pub use server::serve;

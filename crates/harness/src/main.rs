@@ -27,6 +27,9 @@ struct Arguments {
     /// The OpenCode program.
     #[arg(long, default_value = "opencode")]
     opencode: PathBuf,
+    /// A variable for the agent: NAME=VALUE, or NAME of one that this has itself; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    agent_env: Vec<String>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         workspace: arguments.workspace,
         home: arguments.home,
         opencode: arguments.opencode,
+        agent_env: arguments.agent_env.iter().filter_map(|text| harness::variable(text)).collect(),
     }))?;
     Ok(ExitCode::SUCCESS)
 }

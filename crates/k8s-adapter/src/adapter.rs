@@ -18,7 +18,7 @@ use domain::{
 use futures::{StreamExt as _, future::ready};
 use k8s_openapi::{
     api::{
-        core::v1::{Node, Pod},
+        core::v1::{Node, Pod, PodSpec},
         networking::v1::NetworkPolicy,
     },
     jiff::Timestamp,
@@ -35,9 +35,9 @@ use kube::{
 use projections::Views;
 use serde::de::DeserializeOwned;
 use tokio::{
-    sync::{Notify, watch},
-    task::JoinSet,
-    time::{Instant, sleep},
+    sync::{Notify, Semaphore, watch},
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,7 @@ use crate::{
     lease::Election,
     names, network,
     objects::{Objects, Requests},
-    plan::{Action, Gone, Why, plan},
+    plan::{Action, Gone, Kind, Why, plan},
     pod,
     seen::{Disrupted, Seen},
     story::Stories,
@@ -55,9 +55,21 @@ use crate::{
 
 /// How often it looks when nothing wakes it.
 const LOOK: Duration = Duration::from_secs(5);
-/// When it looks after something woke it: what was appended takes a moment to be in the list.
+/// When it looks after an append, where another process keeps the list: that takes a moment.
 const LOOKS: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(60), Duration::from_millis(150)];
+/// How long nothing was projected here before another process is taken to do it.
+const ELSEWHERE: Duration = Duration::from_secs(2);
+/// For how many workloads objects are made at once, and how many others are dealt with: so many connections to the API
+/// server are open.
+const AT_ONCE: usize = 16;
+/// How many workloads are begun at once: what is said of them goes on record beside the making of others.
+const BEGUN: usize = 4 * AT_ONCE;
+/// Of its time it spends at most one part in so many on looking, up to the longest pause between two looks.
+const SHARE: u32 = 5;
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How long a thing that was done is not done again: until then its effect is in what is looked at.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long nobody has asked for a pod before it goes: a list that is short for a moment ends no run.
 const UNKNOWN: Duration = Duration::from_secs(5);
 /// How long an ended run's pod has for its last words.
@@ -79,6 +91,8 @@ struct Cluster {
     nodes: Api<Node>,
     stories: Stories,
     objects: Objects,
+    /// One for each workload whose objects are made just now.
+    making: Semaphore,
 }
 
 struct Adapter {
@@ -88,9 +102,15 @@ struct Adapter {
     policies: Store<NetworkPolicy>,
     /// The policies as they were when they were last made so, by name: their resource versions.
     fenced: HashMap<String, String>,
-    /// One thing at a time for each run, all runs beside each other.
+    /// One thing at a time for each run, many runs beside each other.
     tasks: JoinSet<(RunId, anyhow::Result<()>)>,
-    busy: HashSet<RunId>,
+    busy: HashMap<RunId, Kind>,
+    /// Whether something that is due was left until something under way is done.
+    left: bool,
+    /// What was begun last, and when.
+    last: HashMap<(Key, Kind), Instant>,
+    /// When something is due that nothing will wake it for.
+    due: Option<Instant>,
     failed: HashMap<RunId, (u32, Instant)>,
     /// What each workload that waits was last said to wait for.
     waiting: HashMap<Key, String>,
@@ -141,6 +161,7 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         Objects::new(client.clone(), config.clone(), commands.clone(), views.clone(), requests);
     let cluster = Cluster {
         objects: objects.clone(),
+        making: Semaphore::new(AT_ONCE),
         stories: Stories::of(&client, &config.namespace),
         pods: Api::namespaced(client.clone(), &config.namespace),
         policies: Api::namespaced(client.clone(), &config.namespace),
@@ -150,8 +171,13 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
     };
     let mut watches = JoinSet::new();
     watches.spawn(objects.keep());
-    let pods = follow(cluster.pods.clone(), &changed, &mut watches);
-    let policies = follow(cluster.policies.clone(), &changed, &mut watches);
+    watches.spawn(cluster.stories.clone().follow());
+    let pods = follow(cluster.pods.clone(), &changed, &mut watches, |pod| {
+        // Where it was put is all of its plan that is looked at; a thousand are kept.
+        let node_name = pod.spec.take().and_then(|spec| spec.node_name);
+        pod.spec = Some(PodSpec { node_name, ..PodSpec::default() });
+    });
+    let policies = follow(cluster.policies.clone(), &changed, &mut watches, |_| {});
     tokio::select! {
         _ = async { tokio::join!(pods.wait_until_ready(), policies.wait_until_ready()) } => {}
         () = unreachable(&cluster, &health) => {}
@@ -164,7 +190,10 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         policies,
         fenced: HashMap::new(),
         tasks: JoinSet::new(),
-        busy: HashSet::new(),
+        busy: HashMap::new(),
+        left: false,
+        last: HashMap::new(),
+        due: None,
         failed: HashMap::new(),
         waiting: HashMap::new(),
         began: HashSet::new(),
@@ -172,21 +201,40 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
         gone: Gone::new(),
     };
     let mut bell = commands.doorbell().listen();
+    let mut projected = adapter.views.health().position();
+    let mut projected_at = Instant::now();
     let mut looks = LOOKS.len();
     while !shutdown.is_cancelled() {
+        let began = Instant::now();
         let problem = adapter.round().await.err().map(|error| format!("{error:#}"));
         if let Some(problem) = &problem {
             tracing::error!(problem, "a round of the adapter failed");
         }
         say(&health, problem);
-        let pause = LOOKS.get(looks).copied().unwrap_or(LOOK);
+        let rested = Instant::now() + LONGEST_PAUSE.min(began.elapsed() * SHARE);
+        let next = began + LOOKS.get(looks).copied().unwrap_or(LOOK);
+        let next = adapter.due.map_or(next, |due| due.min(next));
         looks += 1;
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = bell.rung(), if looks > LOOKS.len() => looks = 0,
-            () = changed.notified() => {}
-            () = adapter.settle() => {}
-            () = shutdown.cancelled() => {}
+        loop {
+            tokio::select! {
+                () = sleep_until(next) => break,
+                Ok(()) = projected.changed() => {
+                    projected_at = Instant::now();
+                    break;
+                }
+                () = bell.rung(), if looks > LOOKS.len() && projected_at.elapsed() > ELSEWHERE => {
+                    looks = 0;
+                    break;
+                }
+                () = changed.notified() => break,
+                look = adapter.settle() => if look { break },
+                () = shutdown.cancelled() => break,
+            }
+        }
+        // Meanwhile more may come that one look is enough for.
+        sleep_until(rested).await;
+        while let Some(done) = adapter.tasks.try_join_next() {
+            adapter.settled(done);
         }
     }
     // What is under way can be cut off anywhere: the next start finds what it left.
@@ -194,7 +242,12 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
 }
 
 /// Keeps a copy of what is Paddock's, and rings when it changes.
-fn follow<K>(api: Api<K>, changed: &Arc<Notify>, watches: &mut JoinSet<()>) -> Store<K>
+fn follow<K>(
+    api: Api<K>,
+    changed: &Arc<Notify>,
+    watches: &mut JoinSet<()>,
+    less: fn(&mut K),
+) -> Store<K>
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -207,13 +260,20 @@ where
     let (store, writer) = reflector::store();
     let config = watcher::Config::default().labels(&names::selector());
     let changed = changed.clone();
-    let stream = watcher(api, config).default_backoff().reflect(writer).for_each(move |event| {
-        if let Err(error) = event {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a watch broke");
-        }
-        changed.notify_one();
-        ready(())
-    });
+    let stream = watcher(api, config)
+        .default_backoff()
+        .modify(move |object| {
+            object.managed_fields_mut().clear();
+            less(object);
+        })
+        .reflect(writer)
+        .for_each(move |event| {
+            if let Err(error) = event {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a watch broke");
+            }
+            changed.notify_one();
+            ready(())
+        });
     watches.spawn(stream);
     store
 }
@@ -236,7 +296,8 @@ impl Adapter {
         self.fence().await?;
         let pods = self.pods.state();
         let seen: Vec<Seen> = pods.iter().filter_map(|pod| seen(pod)).collect();
-        self.gone.retain(|(run, _), _| desired.iter().any(|wanted| wanted.run == *run));
+        let wanted: HashSet<RunId> = desired.iter().map(|wanted| wanted.run).collect();
+        self.gone.retain(|(run, _), _| wanted.contains(run));
         for pod in &seen {
             let key = (pod.run, pod.generation);
             if let (Some(disrupted), None) = (&pod.disrupted, self.gone.get(&key)) {
@@ -245,26 +306,50 @@ impl Adapter {
             }
         }
         let actions = plan(&desired, &seen, &self.gone);
-        self.unknown.retain(|key, _| {
-            actions.iter().any(|action| {
-                matches!(action, Action::Delete(pod, Why::Unknown) if (pod.run, pod.generation) == *key)
-            })
-        });
+        let unknown: HashSet<Key> = actions
+            .iter()
+            .filter(|action| matches!(action, Action::Delete(_, Why::Unknown)))
+            .map(Action::key)
+            .collect();
+        self.unknown.retain(|key, _| unknown.contains(key));
         let now = Instant::now();
-        self.failed.retain(|run, _| desired.iter().any(|wanted| wanted.run == *run));
-        self.waiting.retain(|(run, _), _| desired.iter().any(|wanted| wanted.run == *run));
-        self.began.retain(|(run, _)| desired.iter().any(|wanted| wanted.run == *run));
+        self.failed.retain(|run, _| wanted.contains(run));
+        self.waiting.retain(|(run, _), _| wanted.contains(run));
+        self.began.retain(|(run, _)| wanted.contains(run));
+        self.last.retain(|_, at| *at + AGAIN > now);
+        (self.left, self.due) = (false, None);
+        let made = actions.iter().filter(|action| action.kind() == Kind::Make).count();
+        self.cluster.objects.pods_wait(made > AT_ONCE);
         for action in actions {
-            let run = action.run();
-            let waits = self.failed.get(&run).is_some_and(|(_, until)| *until > now);
-            if waits || self.busy.contains(&run) || !self.is_due(&action) {
-                continue;
-            }
-            self.busy.insert(run);
-            let cluster = self.cluster.clone();
-            self.tasks.spawn(async move { (run, cluster.act(action).await) });
+            self.begin(action, now);
         }
         Ok(())
+    }
+
+    /// Begins what is due now, if there is room for it.
+    fn begin(&mut self, action: Action, now: Instant) {
+        let (run, what) = (action.run(), (action.key(), action.kind()));
+        if self.busy.contains_key(&run) {
+            self.left = true;
+            return;
+        }
+        let until = self.failed.get(&run).map(|(_, until)| *until);
+        let again = self.last.get(&what).map(|at| *at + AGAIN);
+        if let Some(later) = until.or(again).filter(|later| *later > now) {
+            self.due = Some(self.due.map_or(later, |due| due.min(later)));
+            return;
+        }
+        if !self.has_room(what.1) {
+            self.left = true;
+            return;
+        }
+        if !self.is_due(&action) {
+            return;
+        }
+        self.busy.insert(run, what.1);
+        self.last.insert(what, now);
+        let cluster = self.cluster.clone();
+        self.tasks.spawn(async move { (run, cluster.act(action).await) });
     }
 
     /// The policies as they should be, before any pod. One that somebody changed or deleted is put back.
@@ -288,6 +373,13 @@ impl Adapter {
         Ok(())
     }
 
+    /// What is to be made does not wait for what is to go: a node that is away answers nothing about its pods.
+    fn has_room(&self, kind: Kind) -> bool {
+        let makes = |kind: Kind| kind == Kind::Make;
+        let alike = self.busy.values().filter(|other| makes(**other) == makes(kind)).count();
+        alike < if makes(kind) { BEGUN } else { AT_ONCE }
+    }
+
     fn is_due(&mut self, action: &Action) -> bool {
         match action {
             Action::Delete(pod, Why::Unknown) => {
@@ -304,16 +396,22 @@ impl Adapter {
         }
     }
 
-    /// Returns when something that was under way is done.
-    async fn settle(&mut self) {
-        let (run, result) = match self.tasks.join_next().await {
-            None => return std::future::pending().await,
-            Some(Ok(done)) => done,
-            Some(Err(error)) => {
+    /// Returns when something that was under way is done; whether there is a reason to look again.
+    async fn settle(&mut self) -> bool {
+        match self.tasks.join_next().await {
+            None => std::future::pending().await,
+            Some(done) => self.settled(done),
+        }
+    }
+
+    fn settled(&mut self, done: Result<(RunId, anyhow::Result<()>), JoinError>) -> bool {
+        let (run, result) = match done {
+            Ok(done) => done,
+            Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a step panicked");
                 // Whose it was is not known: what is still under way says so again.
                 self.busy.clear();
-                return;
+                return true;
             }
         };
         self.busy.remove(&run);
@@ -326,9 +424,13 @@ impl Adapter {
                 let jitter = f64::from(run.0.as_bytes()[15]) / 512.0;
                 *until = Instant::now() + wait.mul_f64(1.0 + jitter);
                 *count += 1;
+                // It is tried again then, and not because it was tried just now.
+                self.last.retain(|((of, _), _), _| *of != run);
                 tracing::warn!(%run, error = &*error, count, "a workload could not be dealt with");
+                return true;
             }
         }
+        self.left
     }
 }
 
@@ -337,12 +439,15 @@ impl Cluster {
         match action {
             Action::Create(desired) => {
                 reached("before-create");
+                let making = self.making.acquire().await?;
                 let mut pod = pod::pod(&self.config, &desired);
                 pod.metadata.owner_references =
                     self.objects.owner(desired.run).await?.map(|owner| vec![owner]);
                 let name = pod.name_any();
                 let apply = PatchParams::apply(names::FIELD_MANAGER).force();
-                match self.pods.patch(&name, &apply, &Patch::Apply(&pod)).await {
+                let made = self.pods.patch(&name, &apply, &Patch::Apply(&pod)).await;
+                drop(making);
+                match made {
                     Ok(made) => {
                         reached("pod-made");
                         let seen = seen(&made).context("the cluster gave back another pod")?;
@@ -358,6 +463,19 @@ impl Cluster {
             Action::Made(desired, seen) => self.made(&desired, &seen).await,
             Action::Began(desired) => {
                 self.observe(desired.run, desired.generation, WorkloadStage::Began).await;
+                Ok(())
+            }
+            Action::Fence(desired) => {
+                let name = names::pod(desired.run, desired.generation);
+                let mode = &desired.egress;
+                tracing::info!(run = %desired.run, mode, "another policy selects the pod");
+                let labels =
+                    serde_json::json!({ "metadata": { "labels": { names::EGRESS: mode } } });
+                let patch = Patch::Merge(&labels);
+                match self.pods.patch(&name, &PatchParams::default(), &patch).await {
+                    Err(Error::Api(answer)) if answer.code == 404 => {}
+                    done => drop(done?),
+                }
                 Ok(())
             }
             Action::Waits(desired, words) => {
@@ -434,7 +552,7 @@ impl Cluster {
     async fn observe(&self, run: RunId, generation: Generation, stage: WorkloadStage) {
         let name = names::pod(run, generation);
         let story = match stage {
-            WorkloadStage::Began => self.stories.began(&name).await,
+            WorkloadStage::Began => Ok(self.stories.began(&name)),
             WorkloadStage::Ended => self.stories.ended(&name).await,
         };
         let told = match story {
@@ -466,7 +584,11 @@ fn is_final(error: &Error) -> bool {
     let Error::Api(answer) = error else { return false };
     match answer.code {
         400 | 422 => true,
-        403 => answer.message.contains("violates PodSecurity"),
+        // A RuntimeClass that is not there is a wall that cannot be had: another one is not put in its place.
+        403 => {
+            let says = |words: &str| answer.message.contains(words);
+            says("violates PodSecurity") || (says("RuntimeClass") && says("not found"))
+        }
         _ => false,
     }
 }
@@ -475,5 +597,36 @@ fn words(error: &Error) -> String {
     match error {
         Error::Api(answer) => answer.message.clone(),
         other => format!("the API server cannot be reached: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn refused(code: u16, message: &str) -> Error {
+        Error::Api(Box::new(Status::failure(message, "Forbidden").with_code(code)))
+    }
+
+    #[test]
+    fn a_pod_that_can_never_be_made_is_told_from_one_that_may_be_later() {
+        for (code, message) in [
+            (422, "Pod is invalid: spec.containers[0].image: Required value"),
+            (403, "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\""),
+            // A weaker wall is not put in the place of the one that was asked for.
+            (403, "pods \"x\" is forbidden: pod rejected: RuntimeClass \"gvisor\" not found"),
+        ] {
+            assert!(is_final(&refused(code, message)), "{message}");
+        }
+        for (code, message) in [
+            (403, "pods \"x\" is forbidden: exceeded quota: runs"),
+            (403, "pods is forbidden: User \"x\" cannot create resource \"pods\""),
+            (404, "namespaces \"runs\" not found"),
+            (500, "etcdserver: request timed out"),
+        ] {
+            assert!(!is_final(&refused(code, message)), "{message}");
+        }
     }
 }

@@ -17,7 +17,7 @@ mod seen;
 mod story;
 
 pub use adapter::{Health, Setup, run};
-pub use config::{Allowed, Config, Peer};
+pub use config::{Allowed, Config, NotAToleration, Peer, Toleration};
 pub use failpoint::FAILPOINTS;
 pub use manifest::manifest;
 pub use network::policies;

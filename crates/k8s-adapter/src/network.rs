@@ -18,8 +18,8 @@ use crate::{
     names::{EGRESS, MANAGED_BY},
 };
 
-/// The egress modes. Either leaves by the gateway, which decides what passes: `direct` routes are not
-/// among them.
+/// The egress modes. Either leaves by the gateway, which decides what passes: the one only by the listener
+/// for every run, the other by that for runs which may reach any public host too.
 pub(crate) const MODES: [&str; 2] = ["github", "full"];
 
 /// All of them.
@@ -29,6 +29,7 @@ pub fn policies(config: &Config) -> Vec<NetworkPolicy> {
 }
 
 fn policy(config: &Config, mode: &str) -> NetworkPolicy {
+    let full = config.full.iter().filter(|_| mode == "full");
     NetworkPolicy {
         metadata: ObjectMeta {
             name: Some(format!("paddock-egress-{mode}")),
@@ -41,7 +42,7 @@ fn policy(config: &Config, mode: &str) -> NetworkPolicy {
             // Both are named: nothing comes in, and nothing goes out but what is listed.
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: None,
-            egress: Some(config.allowed.iter().map(rule).collect()),
+            egress: Some(config.allowed.iter().chain(full).map(rule).collect()),
         }),
     }
 }

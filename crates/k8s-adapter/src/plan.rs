@@ -19,6 +19,8 @@ pub(crate) enum Action {
     Create(Desired),
     /// It is there: say so.
     Made(Desired, Seen),
+    /// It may reach more, or less, than it could: another policy is to select it.
+    Fence(Desired),
     /// All of it runs: say what the cluster says of it.
     Began(Desired),
     /// It waits, in these words.
@@ -44,18 +46,47 @@ pub(crate) enum Why {
     Unknown,
 }
 
+/// What kind of thing it is: of one workload, one of a kind is enough until its effect is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Make,
+    Fence,
+    Tell,
+    End,
+    Remove,
+    Delete,
+}
+
 impl Action {
-    pub(crate) fn run(&self) -> RunId {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            // What was made was said in the same step.
+            Self::Create(_) | Self::Made(..) => Kind::Make,
+            Self::Fence(_) => Kind::Fence,
+            Self::Began(_) | Self::Waits(..) => Kind::Tell,
+            Self::Lost(..) | Self::Over(..) => Kind::End,
+            Self::Removed(..) => Kind::Remove,
+            Self::Delete(..) => Kind::Delete,
+        }
+    }
+
+    /// Of which workload it is.
+    pub(crate) fn key(&self) -> (RunId, Generation) {
         match self {
             Self::Create(desired)
             | Self::Made(desired, _)
             | Self::Began(desired)
+            | Self::Fence(desired)
             | Self::Waits(desired, _)
             | Self::Lost(desired, _)
-            | Self::Over(desired, _) => desired.run,
-            Self::Removed(run, _) => *run,
-            Self::Delete(seen, _) => seen.run,
+            | Self::Over(desired, _) => (desired.run, desired.generation),
+            Self::Removed(run, generation) => (*run, *generation),
+            Self::Delete(seen, _) => (seen.run, seen.generation),
         }
+    }
+
+    pub(crate) fn run(&self) -> RunId {
+        self.key().0
     }
 }
 
@@ -64,18 +95,21 @@ impl Action {
 /// `gone` says by whose doing pods are gone that are not seen any more, as far as it is known.
 pub(crate) fn plan(desired: &[Desired], seen: &[Seen], gone: &Gone) -> Vec<Action> {
     let mut actions = Vec::new();
+    let generations: HashMap<RunId, Generation> =
+        desired.iter().map(|wanted| (wanted.run, wanted.generation)).collect();
+    let pods: HashMap<(RunId, Generation), &Seen> =
+        seen.iter().map(|pod| ((pod.run, pod.generation), pod)).collect();
     for pod in seen.iter().filter(|pod| !pod.leaving) {
-        let why = match desired.iter().find(|wanted| wanted.run == pod.run) {
-            Some(wanted) if wanted.generation == pod.generation => continue,
+        let why = match generations.get(&pod.run) {
+            Some(wanted) if *wanted == pod.generation => continue,
             Some(_) => Why::Superseded,
             None => Why::Unknown,
         };
         actions.push(Action::Delete(pod.clone(), why));
     }
     for wanted in desired {
-        let its = |pod: &&Seen| (pod.run, pod.generation) == (wanted.run, wanted.generation);
-        let why = gone.get(&(wanted.run, wanted.generation));
-        actions.extend(step(wanted, seen.iter().find(its), why));
+        let key = (wanted.run, wanted.generation);
+        actions.extend(step(wanted, pods.get(&key).copied(), gone.get(&key)));
     }
     actions
 }
@@ -97,7 +131,9 @@ fn step(wanted: &Desired, seen: Option<&Seen>, why: Option<&Disrupted>) -> Optio
                 let words = why.map_or(words, |why| &why.words);
                 Some(Action::Lost(wanted.clone(), words.clone()))
             }
-            // It may still be taking its last snapshot.
+            // Before anything else: what it may not reach any more is shut at once. It may still be taking its
+            // last snapshot.
+            _ if pod.egress != wanted.egress => Some(Action::Fence(wanted.clone())),
             _ if pod.leaving => None,
             Stands::Good | Stands::Waits(_) if wanted.phase == Phase::Create => {
                 Some(Action::Made(wanted.clone(), pod.clone()))
@@ -126,13 +162,15 @@ mod tests {
             disk_mib: 1,
             egress: "github".to_owned(),
             deadline_seconds: 60,
+            harness: domain::run::Harness::default(),
         }
     }
 
     fn seen(generation: u32, stands: Stands) -> Seen {
         let (run, uid) = (RunId(Uuid::nil()), Uuid::nil());
         let generation = Generation(generation);
-        Seen { run, generation, uid, stands, runs: false, leaving: false, disrupted: None }
+        let egress = "github".to_owned();
+        Seen { run, generation, uid, stands, egress, runs: false, leaving: false, disrupted: None }
     }
 
     fn of(wanted: &Desired, seen: &[Seen]) -> Vec<Action> {
@@ -149,6 +187,18 @@ mod tests {
             [Action::Made(create.clone(), good.clone())]
         );
         assert_eq!(of(&wanted(Phase::Keep, 1), &[good]), []);
+    }
+
+    #[test]
+    fn what_may_reach_more_or_less_is_selected_by_another_policy() {
+        let full = Desired { egress: "full".to_owned(), ..wanted(Phase::Keep, 1) };
+        let fence = Action::Fence(full.clone());
+        assert_eq!(of(&full, &[seen(1, Stands::Good)]), [fence]);
+        let done = Seen { egress: "full".to_owned(), ..seen(1, Stands::Good) };
+        assert_eq!(of(&full, std::slice::from_ref(&done)), []);
+        // Somebody else's label opens nothing for longer than it takes to see it.
+        let keep = wanted(Phase::Keep, 1);
+        assert_eq!(of(&keep, &[done]), [Action::Fence(keep.clone())]);
     }
 
     #[test]

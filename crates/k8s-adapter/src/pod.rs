@@ -11,12 +11,15 @@ use k8s_openapi::{
         Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
         ObjectFieldSelector, Pod, PodDNSConfig, PodDNSConfigOption, PodSecurityContext, PodSpec,
         Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
-        ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+        ServiceAccountTokenProjection, Toleration, Volume, VolumeMount, VolumeProjection,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
 
-use crate::{config::Config, names};
+use crate::{
+    config::{self, Config},
+    names,
+};
 
 /// The audience of a sidecar's token.
 pub const AUDIENCE: &str = "paddock";
@@ -37,6 +40,7 @@ const PROOF_PERIOD: i32 = 1;
 const PROOF_TRIES: i32 = 120;
 /// What a sidecar needs.
 const SIDECAR_MEMORY_MIB: u32 = 256;
+const SIDECAR_CPU_MILLIS: u32 = 2000;
 
 const PROGRAMS: &str = "/opt/paddock";
 const SOCKETS: &str = "/run/paddock";
@@ -74,7 +78,13 @@ pub fn pod(config: &Config, desired: &Desired) -> Pod {
             }),
             active_deadline_seconds: Some(i64::from(desired.deadline_seconds) + BEYOND_DEADLINE),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
-            runtime_class_name: config.runtime_class.clone(),
+            runtime_class_name: desired
+                .harness
+                .runtime_class
+                .clone()
+                .or_else(|| config.runtime_class.clone()),
+            node_selector: Some(config.node_selector.clone()).filter(|labels| !labels.is_empty()),
+            tolerations: Some(tolerations(config)).filter(|some| !some.is_empty()),
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
                 run_as_user: Some(AGENT),
@@ -92,6 +102,17 @@ pub fn pod(config: &Config, desired: &Desired) -> Pod {
     }
 }
 
+fn tolerations(config: &Config) -> Vec<Toleration> {
+    let of = |wanted: &config::Toleration| Toleration {
+        key: Some(wanted.key.clone()),
+        operator: Some(if wanted.value.is_some() { "Equal" } else { "Exists" }.to_owned()),
+        value: wanted.value.clone(),
+        effect: wanted.effect.clone(),
+        toleration_seconds: None,
+    };
+    config.tolerations.iter().map(of).collect()
+}
+
 /// Brings the harness to the agent's container: any image with `opencode` and `git` will do there.
 fn install(config: &Config) -> Container {
     let harness = format!("{PROGRAMS}/paddock-harness");
@@ -106,7 +127,7 @@ fn install(config: &Config) -> Container {
             &harness,
         ])),
         volume_mounts: Some(vec![mount("programs", PROGRAMS)]),
-        resources: Some(resources(64, 16)),
+        resources: Some(resources(64, 16, SIDECAR_CPU_MILLIS)),
         ..plain(config)
     }
 }
@@ -167,7 +188,7 @@ fn sidecar(config: &Config, desired: &Desired) -> Container {
             mount("sockets", SOCKETS),
             mount("spool", SPOOL),
         ]),
-        resources: Some(resources(SIDECAR_MEMORY_MIB, desired.disk_mib)),
+        resources: Some(resources(SIDECAR_MEMORY_MIB, desired.disk_mib, SIDECAR_CPU_MILLIS)),
         security_context: Some(SecurityContext { run_as_user: Some(SIDECAR), ..restricted() }),
         ..plain(config)
     }
@@ -176,7 +197,11 @@ fn sidecar(config: &Config, desired: &Desired) -> Container {
 fn harness(config: &Config, desired: &Desired) -> Container {
     let (program, socket) =
         (format!("{PROGRAMS}/paddock-harness"), format!("{SOCKETS}/harness.sock"));
-    let command = words(&[&program, "--socket", &socket, "--workspace", WORKSPACE, "--home", HOME]);
+    let mut command =
+        words(&[&program, "--socket", &socket, "--workspace", WORKSPACE, "--home", HOME]);
+    // The harness hands on what is named, and nothing else.
+    let of_profile = &desired.harness.env;
+    command.extend(of_profile.keys().map(|name| format!("--agent-env={name}")));
     let variable = |name: &str, value: &str| EnvVar {
         name: name.to_owned(),
         value: Some(value.to_owned()),
@@ -184,9 +209,16 @@ fn harness(config: &Config, desired: &Desired) -> Container {
     };
     Container {
         name: "harness".to_owned(),
-        image: Some(config.harness_image.clone()),
+        image: Some(desired.harness.image.as_ref().unwrap_or(&config.harness_image).clone()),
         command: Some(command),
-        env: Some(vec![variable("HOME", HOME), variable("LANG", "C.UTF-8")]),
+        env: Some(
+            [("HOME", HOME), ("LANG", "C.UTF-8")]
+                .into_iter()
+                .filter(|(name, _)| !of_profile.contains_key(*name))
+                .chain(of_profile.iter().map(|(name, value)| (&name[..], &value[..])))
+                .map(|(name, value)| variable(name, value))
+                .collect(),
+        ),
         working_dir: Some(WORKSPACE.to_owned()),
         volume_mounts: Some(vec![
             VolumeMount { read_only: Some(true), ..mount("programs", PROGRAMS) },
@@ -195,7 +227,11 @@ fn harness(config: &Config, desired: &Desired) -> Container {
             mount("workspace", WORKSPACE),
             mount("tmp", "/tmp"),
         ]),
-        resources: Some(resources(desired.memory_mib, desired.disk_mib)),
+        resources: Some(resources(
+            desired.memory_mib,
+            desired.disk_mib,
+            desired.harness.cpu_millis(),
+        )),
         ..plain(config)
     }
 }
@@ -249,18 +285,17 @@ fn volumes(desired: &Desired) -> Vec<Volume> {
     ]
 }
 
-fn resources(memory_mib: u32, disk_mib: u32) -> ResourceRequirements {
-    let of = |memory: u32, cpu: Option<&str>| -> BTreeMap<String, Quantity> {
-        let mut all = BTreeMap::from([("memory".to_owned(), mebibytes(memory))]);
-        all.extend(cpu.map(|cpu| ("cpu".to_owned(), Quantity(cpu.to_owned()))));
-        all
+fn resources(memory_mib: u32, disk_mib: u32, cpu_millis: u32) -> ResourceRequirements {
+    let of = |memory: u32, cpu_millis: u32| -> BTreeMap<String, Quantity> {
+        let cpu = Quantity(format!("{cpu_millis}m"));
+        BTreeMap::from([("memory".to_owned(), mebibytes(memory)), ("cpu".to_owned(), cpu)])
     };
-    let mut limits = of(memory_mib, Some("2"));
+    let mut limits = of(memory_mib, cpu_millis);
     limits.insert("ephemeral-storage".to_owned(), mebibytes(disk_mib));
     ResourceRequirements {
         limits: Some(limits),
         // A quarter is kept free for it: an agent waits for its model most of the time.
-        requests: Some(of(memory_mib / 4, Some("50m"))),
+        requests: Some(of(memory_mib / 4, cpu_millis / 40)),
         claims: None,
     }
 }

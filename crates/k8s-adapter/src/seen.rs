@@ -18,6 +18,8 @@ pub(crate) struct Seen {
     /// Its uid: another pod of the same name is not it.
     pub(crate) uid: Uuid,
     pub(crate) stands: Stands,
+    /// The egress mode whose policy selects it.
+    pub(crate) egress: String,
     /// Whether all of its containers run.
     pub(crate) runs: bool,
     /// Whether it is being deleted.
@@ -59,7 +61,8 @@ impl Seen {
             Stands::Waits(words) => Stands::Waits(format!("{words} (Pod {})", pod.name_any())),
             other => other,
         };
-        Some(Self { run, generation, uid, stands, runs, leaving, disrupted })
+        let egress = pod.labels().get(names::EGRESS).cloned().unwrap_or_default();
+        Some(Self { run, generation, uid, stands, egress, runs, leaving, disrupted })
     }
 }
 
@@ -80,10 +83,9 @@ fn node(pod: &Pod) -> &str {
 
 /// The cluster's own word on it: the condition `DisruptionTarget` (Kubernetes, "Disruptions").
 fn disrupted(pod: &Pod) -> Option<Disrupted> {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let target = conditions
-        .filter(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
-        .next_back()?;
+        .rfind(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")?;
     let node = node(pod).to_owned();
     let words = match target.reason.as_deref().unwrap_or_default() {
         "EvictionByEvictionAPI" => format!("the pod was evicted from the node {node}"),

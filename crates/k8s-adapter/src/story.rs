@@ -1,10 +1,22 @@
 //! What the cluster says of a pod, in lines, for its run's time line: the pod itself is gone soon after its end.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
-use kube::{
-    Api, Client,
-    api::{ListParams, LogParams},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use futures::{StreamExt as _, future::join_all};
+use k8s_openapi::{
+    api::core::v1::{ContainerStatus, Event, Pod},
+    jiff::Timestamp,
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::LogParams,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use tokio::time::timeout;
 
 /// The most events and the most lines of a container's log.
 const EVENTS: usize = 40;
@@ -12,56 +24,117 @@ const LINES: i64 = 20;
 /// The most bytes of a log's end, and characters of a line.
 const LOG: i64 = 8 * 1024;
 const LINE: usize = 400;
+/// How long a node may take for a log.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads events and logs of one namespace.
+/// Reads events and logs of one namespace. Events come by one watch: to ask for those of one pod, the API server
+/// reads all of them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Stories {
     pods: Api<Pod>,
     events: Api<Event>,
+    told: Arc<Mutex<HashMap<String, Lines>>>,
 }
+
+/// What is told of one pod: lines by the names of their events, each with its time.
+type Lines = BTreeMap<String, (Option<Timestamp>, String)>;
 
 impl Stories {
     pub(crate) fn of(client: &Client, namespace: &str) -> Self {
         Self {
             pods: Api::namespaced(client.clone(), namespace),
             events: Api::namespaced(client.clone(), namespace),
+            told: Arc::default(),
         }
     }
 
+    /// Keeps what the cluster tells of pods, for as long as it is polled. It forgets when the cluster does.
+    pub(crate) async fn follow(self) {
+        let of_pods = watcher::Config::default().fields("involvedObject.kind=Pod");
+        let mut events = std::pin::pin!(watcher(self.events.clone(), of_pods).default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => self.told().clear(),
+                Ok(watcher::Event::InitApply(event) | watcher::Event::Apply(event)) => {
+                    self.keep(&event);
+                }
+                Ok(watcher::Event::Delete(event)) => self.forget(&event),
+                Ok(watcher::Event::InitDone) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "what the cluster tells of pods cannot be followed");
+                }
+            }
+        }
+    }
+
+    fn keep(&self, event: &Event) {
+        let Some(pod) = event.involved_object.name.clone() else { return };
+        let mut told = self.told();
+        let lines = told.entry(pod).or_default();
+        lines.insert(event.name_any(), (first(event), line(event)));
+        if lines.len() > EVENTS {
+            let oldest = lines.iter().min_by_key(|(_, (at, _))| *at).map(|(name, _)| name.clone());
+            oldest.map(|name| lines.remove(&name));
+        }
+    }
+
+    fn forget(&self, event: &Event) {
+        let Some(pod) = &event.involved_object.name else { return };
+        let mut told = self.told();
+        let Some(lines) = told.get_mut(pod) else { return };
+        lines.remove(&event.name_any());
+        if lines.is_empty() {
+            told.remove(pod);
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<String, Lines>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Where it was put and what its images took.
-    pub(crate) async fn began(&self, pod: &str) -> kube::Result<String> {
-        Ok(join(self.events(pod).await?))
+    pub(crate) fn began(&self, pod: &str) -> String {
+        join(self.events(pod))
     }
 
     /// The same, how each container ended and the last lines that it wrote.
     pub(crate) async fn ended(&self, name: &str) -> kube::Result<String> {
-        let mut lines = self.events(name).await?;
+        let mut lines = self.events(name);
         let pod = self.pods.get_opt(name).await?;
-        for container in pod.iter().flat_map(containers) {
+        let containers: Vec<&ContainerStatus> = pod.iter().flat_map(containers).collect();
+        let logs = join_all(containers.iter().map(|container| self.log(name, container))).await;
+        for (container, log) in containers.into_iter().zip(logs) {
             lines.extend(end(container));
-            let tail = LogParams {
-                container: Some(container.name.clone()),
-                tail_lines: Some(LINES),
-                limit_bytes: Some(LOG),
-                ..LogParams::default()
-            };
-            // One that never ran has none.
-            let log = self.pods.logs(name, &tail).await.unwrap_or_default();
             lines.extend(log.lines().map(|line| format!("{}: {line}", container.name)));
         }
         Ok(join(lines))
     }
 
-    async fn events(&self, pod: &str) -> kube::Result<Vec<String>> {
-        let of_it = format!("involvedObject.kind=Pod,involvedObject.name={pod}");
-        let mut events = self.events.list(&ListParams::default().fields(&of_it)).await?.items;
-        events.sort_by_key(first);
-        let skipped = events.len().saturating_sub(EVENTS);
-        Ok(events.iter().skip(skipped).map(line).collect())
+    /// The last lines of a container; none where its node does not answer.
+    async fn log(&self, pod: &str, container: &ContainerStatus) -> String {
+        if !has_run(container) {
+            return String::new();
+        }
+        let tail = LogParams {
+            container: Some(container.name.clone()),
+            tail_lines: Some(LINES),
+            limit_bytes: Some(LOG),
+            ..LogParams::default()
+        };
+        let log = timeout(PATIENCE, self.pods.logs(pod, &tail)).await;
+        log.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    fn events(&self, pod: &str) -> Vec<String> {
+        let told = self.told();
+        let mut lines: Vec<_> = told.get(pod).into_iter().flat_map(Lines::values).collect();
+        lines.sort_by_key(|(at, _)| *at);
+        lines.into_iter().map(|(_, line)| line.clone()).collect()
     }
 }
 
-fn first(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
+fn first(event: &Event) -> Option<Timestamp> {
     let first = event.first_timestamp.as_ref().map(|time| time.0);
     first.or_else(|| event.event_time.as_ref().map(|time| time.0))
 }
@@ -81,6 +154,12 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
         let init = status.init_container_statuses.iter().flatten();
         init.chain(status.container_statuses.iter().flatten())
     })
+}
+
+/// One that never ran has no log.
+fn has_run(container: &ContainerStatus) -> bool {
+    let states = container.state.iter().chain(&container.last_state);
+    states.into_iter().any(|state| state.running.is_some() || state.terminated.is_some())
 }
 
 fn end(container: &ContainerStatus) -> Option<String> {

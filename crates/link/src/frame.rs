@@ -225,6 +225,9 @@ pub enum Answered {
 pub struct Door {
     /// The gateway's address, as the run reaches it.
     pub address: String,
+    /// Its address for runs that may reach any public host; none where no run may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
     /// The run's credential there. It opens this run's door alone, and only while the run is active.
     pub credential: String,
 }

@@ -1,4 +1,7 @@
-use domain::ids::{InputId, MessageId, StreamVersion};
+use domain::{
+    ids::{InputId, MessageId, StreamVersion},
+    run::EgressMode,
+};
 use serde::{Deserialize, Serialize};
 
 /// Something to do, derived from one event of the run's stream.
@@ -39,6 +42,11 @@ pub enum Instruct {
     },
     /// Abort the turn (`run.interrupted`).
     Interrupt,
+    /// Leave by the gateway's door for this mode from now on (`run.egress.mode.changed`).
+    Egress {
+        /// What may be reached.
+        mode: EgressMode,
+    },
     /// Abort the turn if one is under way, commit what is left, push (`run.finish.requested`).
     Publish,
     /// Abort the turn if one is under way, take the last snapshot (`run.cancel.requested`,

@@ -131,6 +131,7 @@ mod tests {
             disk_mib: 1,
             egress: "github".to_owned(),
             deadline_seconds: 3600,
+            harness: domain::run::Harness::default(),
         }
     }
 

@@ -4,12 +4,16 @@
 //! effective values with secrets hidden.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
+use api::settings::{Configured, Layer, Place};
 use clap::Args;
+use domain::settings::{Limits, Retention};
+use k8s_adapter::Toleration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -155,6 +159,22 @@ layered!(
         /// How many runs of one person may be active at once.
         #[arg(long, env = "PADDOCK_MAX_RUNS_PER_OWNER", value_name = "N")]
         max_runs_per_owner: u32,
+        /// Which hosts runs may reach beside the forge and the model, several with commas between them: example.org,
+        /// or .example.org for every name below it. People may change this and the next four while it runs.
+        #[arg(long, env = "PADDOCK_EGRESS_ALLOW", value_name = "HOSTS")]
+        egress_allow: String,
+        /// How many minutes a bundle stays that a newer one of the same run superseded.
+        #[arg(long, env = "PADDOCK_SUPERSEDED_BUNDLE_MINUTES", value_name = "N")]
+        superseded_bundle_minutes: u32,
+        /// How many days a session's older bundles stay; as long as the session unless told otherwise.
+        #[arg(long, env = "PADDOCK_BUNDLE_DAYS", value_name = "N")]
+        bundle_days: u32,
+        /// How many days a run's output stays after its end; as long as the session unless told otherwise.
+        #[arg(long, env = "PADDOCK_OUTPUT_DAYS", value_name = "N")]
+        output_days: u32,
+        /// How many hours an upload that broke off may be gone on with.
+        #[arg(long, env = "PADDOCK_PARTIAL_UPLOAD_HOURS", value_name = "N")]
+        partial_upload_hours: u32,
         /// The data directory of the local adapter.
         #[arg(long, env = "PADDOCK_DATA_DIR", value_name = "DIR")]
         data_dir: PathBuf,
@@ -179,12 +199,23 @@ layered!(
         /// The RuntimeClass of runs, such as one of gVisor or Kata.
         #[arg(long, env = "PADDOCK_RUNTIME_CLASS", value_name = "NAME")]
         runtime_class: String,
+        /// The labels that a node has to have for runs to be put there: key=value, several with commas between them.
+        #[arg(long, env = "PADDOCK_KUBERNETES_NODE_SELECTOR", value_name = "LABELS")]
+        kubernetes_node_selector: String,
+        /// The taints of nodes on which runs may be put all the same, as kubectl writes them: key=value:Effect,
+        /// key:Effect or key, several with commas between them.
+        #[arg(long, env = "PADDOCK_KUBERNETES_TOLERATIONS", value_name = "TAINTS")]
+        kubernetes_tolerations: String,
         /// The link listener as pods reach it: an address, as pods resolve no names.
         #[arg(long, env = "PADDOCK_LINK_ADDRESS", value_name = "ADDR")]
         link_address: SocketAddr,
         /// The gateway's listener for runs as pods reach it.
         #[arg(long, env = "PADDOCK_EGRESS_ADDRESS", value_name = "ADDR")]
         egress_address: SocketAddr,
+        /// The gateway's listener for runs that may reach any public host, as pods reach it. Without it no
+        /// run on the cluster is given egress `full`.
+        #[arg(long, env = "PADDOCK_EGRESS_FULL_ADDRESS", value_name = "ADDR")]
+        egress_full_address: SocketAddr,
         /// A listener that no run may reach: the proof of a run's fence tries it.
         #[arg(long, env = "PADDOCK_CANARY_LISTEN", value_name = "ADDR")]
         canary_listen: SocketAddr,
@@ -195,11 +226,53 @@ layered!(
         /// authenticates, several with commas between them. Nobody unless told otherwise.
         #[arg(long, env = "PADDOCK_KUBERNETES_REQUESTERS", value_name = "NAMES")]
         kubernetes_requesters: String,
+        /// Who is an admin before anybody was made one: group:NAME for a group of the identity provider, user:SUBJECT
+        /// for whom it calls by exactly that subject; several with commas between them.
+        #[arg(long, env = "PADDOCK_ADMINS", value_name = "WHO")]
+        admins: String,
         /// The namespace of Paddock's own pods, where the control plane and the gateway are pods too.
         #[arg(long, env = "PADDOCK_OWN_NAMESPACE", value_name = "NAME")]
         own_namespace: String,
     }
 );
+
+/// Somebody who is an admin by configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub(crate) enum ConfiguredAdmin {
+    /// Whoever the identity provider counts to this group.
+    Group(String),
+    /// Whom it calls by this subject. Not an e-mail address: at many providers people choose that themselves.
+    User(String),
+}
+
+impl std::str::FromStr for ConfiguredAdmin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
+            Some(("user", name)) if !name.is_empty() => Ok(Self::User(name.to_owned())),
+            Some(_) | None => Err("is neither group:NAME nor user:SUBJECT"),
+        }
+    }
+}
+
+impl From<ConfiguredAdmin> for String {
+    fn from(admin: ConfiguredAdmin) -> Self {
+        match admin {
+            ConfiguredAdmin::Group(name) => format!("group:{name}"),
+            ConfiguredAdmin::User(name) => format!("user:{name}"),
+        }
+    }
+}
+
+fn admins(text: Option<&str>) -> anyhow::Result<Vec<ConfiguredAdmin>> {
+    let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    names
+        .map(|name| name.parse().map_err(|words| anyhow::anyhow!("admins = {name}: it {words}")))
+        .collect()
+}
 
 /// What runs on Kubernetes are made with.
 #[derive(Clone, Debug, Serialize)]
@@ -209,8 +282,11 @@ pub(crate) struct Kubernetes {
     pub(crate) harness_image: String,
     pub(crate) image_pull_policy: String,
     pub(crate) runtime_class: Option<String>,
+    pub(crate) node_selector: BTreeMap<String, String>,
+    pub(crate) tolerations: Vec<Toleration>,
     pub(crate) link_address: SocketAddr,
     pub(crate) egress_address: SocketAddr,
+    pub(crate) egress_full_address: Option<SocketAddr>,
     pub(crate) canary_listen: SocketAddr,
     pub(crate) canary_address: SocketAddr,
     pub(crate) own_namespace: Option<String>,
@@ -233,20 +309,34 @@ impl Kubernetes {
             harness_image: required(settings.harness_image.clone(), "PADDOCK_HARNESS_IMAGE")?,
             image_pull_policy,
             runtime_class: settings.runtime_class.clone(),
+            node_selector: listed(settings.kubernetes_node_selector.as_deref())
+                .map(|label| {
+                    let (key, value) = label.split_once('=').with_context(|| {
+                        format!("kubernetes_node_selector: {label} is not key=value")
+                    })?;
+                    Ok((key.to_owned(), value.to_owned()))
+                })
+                .collect::<anyhow::Result<_>>()?,
+            tolerations: listed(settings.kubernetes_tolerations.as_deref())
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .context("kubernetes_tolerations")?,
             link_address: required(settings.link_address, "PADDOCK_LINK_ADDRESS")?,
             egress_address: required(settings.egress_address, "PADDOCK_EGRESS_ADDRESS")?,
+            egress_full_address: settings.egress_full_address,
             canary_listen,
             canary_address: settings.canary_address.unwrap_or(canary_listen),
             own_namespace: settings.own_namespace.clone(),
-            requesters: settings
-                .kubernetes_requesters
-                .iter()
-                .flat_map(|names| names.split(','))
-                .map(|name| name.trim().to_owned())
-                .filter(|name| !name.is_empty())
+            requesters: listed(settings.kubernetes_requesters.as_deref())
+                .map(str::to_owned)
                 .collect(),
         }))
     }
+}
+
+/// What has commas between it.
+fn listed(of: Option<&str>) -> impl Iterator<Item = &str> {
+    of.into_iter().flat_map(|all| all.split(',')).map(str::trim).filter(|one| !one.is_empty())
 }
 
 /// `paddock serve`'s flags.
@@ -297,6 +387,9 @@ pub(crate) struct EgressArgs {
     /// Where runs on other machines reach it, each through its own door.
     #[arg(long, env = "PADDOCK_EGRESS_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// The same for runs that may reach any public host: on a cluster only their network policy opens it.
+    #[arg(long, env = "PADDOCK_EGRESS_FULL_LISTEN", value_name = "ADDR")]
+    pub(crate) full_listen: Option<SocketAddr>,
 }
 
 /// GitHub itself.
@@ -322,12 +415,12 @@ pub(crate) struct Effective {
     pub(crate) model: String,
     pub(crate) model_url: Option<Url>,
     pub(crate) demo: Option<Demo>,
-    pub(crate) max_runs: u32,
-    pub(crate) max_runs_per_owner: u32,
+    /// What people may change while it runs.
+    pub(crate) installation: Configured,
     pub(crate) data_dir: PathBuf,
     pub(crate) harness: PathBuf,
     pub(crate) opencode: PathBuf,
-    pub(crate) profiles: api::profiles::Profiles,
+    pub(crate) admins: Vec<ConfiguredAdmin>,
     pub(crate) kubernetes: Option<Kubernetes>,
 }
 
@@ -350,6 +443,7 @@ impl ServeArgs {
         let below: Settings = file.settings.try_into().context("the configuration file")?;
         let settings = self.settings.over(below);
         let kubernetes = Kubernetes::of(&settings)?;
+        let installation = installation(&settings, file.profiles)?;
         let data_dir = match settings.data_dir {
             Some(dir) => dir,
             None => default_data_dir()?,
@@ -369,8 +463,10 @@ impl ServeArgs {
             Some(url) => url,
             None => file_url(&data_dir.join("artifacts"))?,
         };
+        let admins = admins(settings.admins.as_deref())?;
         Ok(Effective {
             listen,
+            admins,
             link_listen: settings.link_listen.unwrap_or(([127, 0, 0, 1], 7082).into()),
             gateway_listen: settings.gateway_listen.unwrap_or(([127, 0, 0, 1], 7083).into()),
             admin_listen: settings.admin_listen.unwrap_or(([127, 0, 0, 1], 7081).into()),
@@ -394,8 +490,7 @@ impl ServeArgs {
             model: required(settings.model, "PADDOCK_MODEL")?,
             model_url: settings.model_url,
             demo: settings.demo,
-            max_runs: settings.max_runs.unwrap_or(4),
-            max_runs_per_owner: settings.max_runs_per_owner.unwrap_or(4),
+            installation,
             data_dir,
             harness: match settings.harness {
                 Some(path) => path,
@@ -407,10 +502,58 @@ impl ServeArgs {
                 None if kubernetes.is_some() => PathBuf::from("opencode"),
                 opencode => required(opencode, "PADDOCK_OPENCODE")?,
             },
-            profiles: file.profiles,
             kubernetes,
         })
     }
+}
+
+/// What people may change while it runs, as the settings have it.
+fn installation(
+    settings: &Settings,
+    profiles: api::profiles::Profiles,
+) -> anyhow::Result<Configured> {
+    let (limits, kept) = (Limits::default(), Retention::default());
+    let hosts = settings.egress_allow.iter().flat_map(|hosts| hosts.split(','));
+    let hosts = hosts.map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned);
+    let configured = Configured {
+        limits: Layer {
+            value: Limits {
+                max_runs: settings.max_runs.unwrap_or(limits.max_runs),
+                max_runs_per_owner: settings
+                    .max_runs_per_owner
+                    .unwrap_or(limits.max_runs_per_owner),
+            },
+            given: settings.max_runs.is_some() || settings.max_runs_per_owner.is_some(),
+        },
+        allow_list: Layer { value: hosts.collect(), given: settings.egress_allow.is_some() },
+        retention: Layer {
+            value: Retention {
+                superseded_bundle_minutes: settings
+                    .superseded_bundle_minutes
+                    .unwrap_or(kept.superseded_bundle_minutes),
+                bundle_days: settings.bundle_days,
+                output_days: settings.output_days,
+                partial_upload_hours: settings
+                    .partial_upload_hours
+                    .unwrap_or(kept.partial_upload_hours),
+            },
+            given: settings.superseded_bundle_minutes.is_some()
+                || settings.bundle_days.is_some()
+                || settings.output_days.is_some()
+                || settings.partial_upload_hours.is_some(),
+        },
+        profiles,
+        place: match settings.kubernetes_namespace {
+            Some(_) => Place::Cluster,
+            None => Place::Machine,
+        },
+    };
+    let faults = configured.faults();
+    if !faults.is_empty() {
+        let lines = faults.iter().map(|fault| format!("{} {}", fault.field, fault.words));
+        bail!("{}", lines.collect::<Vec<_>>().join("\n"));
+    }
+    Ok(configured)
 }
 
 fn required<T>(value: Option<T>, name: &str) -> anyhow::Result<T> {
@@ -490,6 +633,41 @@ mod tests {
         assert_eq!(effective.gateway_token.expose(), "t");
         assert!(!format!("{effective:?}").contains("postgres:///x"));
         assert!(!serde_json::to_string(&effective).unwrap().contains("postgres:///x"));
+    }
+
+    #[test]
+    fn what_people_may_change_has_its_first_values_from_here_and_is_checked() {
+        let profiles = |text: &str| toml::from_str::<api::profiles::Profiles>(text).unwrap();
+        let settings = Settings {
+            max_runs: Some(9),
+            egress_allow: Some("a.org, .b.org:8443 ,".to_owned()),
+            output_days: Some(30),
+            ..Settings::default()
+        };
+        let large = profiles("[large]\nmemory_mib = 4096\nenv = { NODE_ENV = 'test' }\n");
+        let configured = installation(&settings, large).unwrap();
+        assert_eq!(configured.limits.value, Limits { max_runs: 9, max_runs_per_owner: 4 });
+        assert!(
+            configured.limits.given && configured.allow_list.given && configured.retention.given
+        );
+        assert_eq!(configured.allow_list.value, ["a.org", ".b.org:8443"]);
+        assert_eq!(configured.retention.value.output_days, Some(30));
+        assert_eq!(configured.profiles.get("large").unwrap().env["NODE_ENV"], "test");
+        assert_eq!(
+            installation(&Settings::default(), profiles("")).unwrap(),
+            Configured::default()
+        );
+
+        let settings = Settings {
+            max_runs: Some(100_000),
+            egress_allow: Some("https://a.org".to_owned()),
+            ..Settings::default()
+        };
+        let wrong = profiles("[large]\nmemory_mib = 1\nenv = { A_TOKEN = 'x' }\n");
+        let error = installation(&settings, wrong).unwrap_err().to_string();
+        for field in ["max_runs", "egress_allow[0]", "large.memory_mib", "large.env.A_TOKEN"] {
+            assert!(error.contains(field), "{field}: {error}");
+        }
     }
 
     #[test]

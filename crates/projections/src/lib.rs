@@ -18,5 +18,6 @@ pub use health::{Health, Lag};
 pub use projector::run;
 pub use query::{
     Counts, Cursor, Due, NotACursor, OpenPull, Page, QueuedRun, RunFilter, SessionFilter, Views,
+    seen,
 };
 pub use rebuild::{Differences, Rebuilt, prepare, rebuild};

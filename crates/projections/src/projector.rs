@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     Health, ViewError,
     log_reader::{self, Logged},
-    model::{BundleRow, Delta, RunRow, RunState, SessionRow},
+    model::{BindingRow, BundleRow, Delta, RunRow, RunState, SessionRow},
     tables::Set,
 };
 
@@ -142,6 +142,16 @@ async fn load(
         delta.stored.insert(row.id.0);
         delta.sessions.insert(row.id, row);
     }
+    let sql = "select position, body::text from {binding} where id = any($1)";
+    if !touched.bindings.is_empty() {
+        let ids: Vec<Uuid> = touched.bindings.into_iter().collect();
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as(set.sql(sql)).bind(ids).fetch_all(&mut *connection).await?;
+        for (position, body) in rows {
+            let row: BindingRow = serde_json::from_str(&body)?;
+            delta.bindings.insert(row.id, (position.unsigned_abs(), row));
+        }
+    }
     if !touched.expired.is_empty() || !touched.deleted.is_empty() {
         let (sessions, ids): (Vec<Uuid>, Vec<String>) = touched.expired.into_iter().unzip();
         let deleted: Vec<Uuid> = touched.deleted.into_iter().collect();
@@ -184,6 +194,7 @@ async fn bodies(
 struct Touched {
     sessions: BTreeSet<Uuid>,
     runs: BTreeSet<Uuid>,
+    bindings: BTreeSet<Uuid>,
     /// Single bundles, by session and digest.
     expired: BTreeSet<(Uuid, String)>,
     /// Sessions whose bundles all go.
@@ -224,7 +235,10 @@ impl Touched {
                     self.sessions.insert(requested.session.0);
                 }
             }
-            Event::Actor(_) | Event::Log(_) => {}
+            Event::Binding(_) => {
+                self.bindings.insert(id);
+            }
+            Event::Actor(_) | Event::Log(_) | Event::Settings(_) => {}
         }
     }
 }
@@ -240,10 +254,13 @@ async fn store(connection: &mut PgConnection, set: Set, delta: &Delta) -> Result
     store_runs(&mut *connection, set, &new, "").await?;
     store_runs(&mut *connection, set, &known, RUN_AGAIN).await?;
     if !delta.timeline.is_empty() {
-        store_timeline(connection, set, delta).await?;
+        store_timeline(&mut *connection, set, delta).await?;
     }
     if !delta.bundles.is_empty() {
-        store_bundles(connection, set, delta).await?;
+        store_bundles(&mut *connection, set, delta).await?;
+    }
+    if !delta.bindings.is_empty() {
+        store_bindings(connection, set, delta).await?;
     }
     Ok(())
 }
@@ -297,6 +314,33 @@ async fn store_bundles(
     .bind(positions)
     .bind(expired)
     .bind(bodies)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn store_bindings(
+    connection: &mut PgConnection,
+    set: Set,
+    delta: &Delta,
+) -> Result<(), ViewError> {
+    let rows = delta.bindings.values();
+    let bodies = rows.clone().map(|(_, row)| serde_json::to_string(row));
+    sqlx::query(set.sql(
+        "insert into {binding} (id, scope, holds, position, version, body)
+         select i, s, h, p, v, b::json
+         from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bigint[], $5::bigint[], $6::text[])
+              t(i, s, h, p, v, b)
+         on conflict (id) do update
+         set scope = excluded.scope, holds = excluded.holds, position = excluded.position,
+             version = excluded.version, body = excluded.body",
+    ))
+    .bind(rows.clone().map(|(_, row)| row.id.0).collect::<Vec<_>>())
+    .bind(rows.clone().map(|(_, row)| row.grant.scope.to_string()).collect::<Vec<_>>())
+    .bind(rows.clone().map(|(_, row)| row.holds).collect::<Vec<_>>())
+    .bind(rows.clone().map(|(position, _)| position.cast_signed()).collect::<Vec<_>>())
+    .bind(rows.clone().map(|(_, row)| row.version.0.cast_signed()).collect::<Vec<_>>())
+    .bind(bodies.collect::<Result<Vec<_>, _>>()?)
     .execute(connection)
     .await?;
     Ok(())

@@ -12,7 +12,8 @@ pub(crate) enum Set {
 }
 
 /// Every table of a set.
-pub(crate) const TABLES: [&str; 5] = ["session", "run", "run_timeline", "bundle", "checkpoint"];
+pub(crate) const TABLES: [&str; 6] =
+    ["session", "run", "run_timeline", "bundle", "binding", "checkpoint"];
 
 impl Set {
     const fn suffix(self) -> &'static str {
@@ -39,7 +40,7 @@ impl Set {
 
 /// The shape of the rows. Raise it with every change of `model` or of the definitions below: read models of
 /// another shape are built anew before anything is served.
-pub(crate) const SHAPE: i32 = 3;
+pub(crate) const SHAPE: i32 = 4;
 
 /// The columns beside `body` are what lists and the background tasks look for; `body` is the whole row as
 /// `model` has it. Names of constraints and indexes are PostgreSQL's own, so that both sets have them.
@@ -59,6 +60,7 @@ create table {session} (
 );
 create index on {session} (standing, id);
 create index on {session} (changed);
+create index on {session} (owner);
 create index on {session} (id) where pull;
 create table {run} (
   id         uuid   not null primary key,
@@ -91,6 +93,15 @@ create table {bundle} (
   primary key (session, id)
 );
 create index on {bundle} (session, position) where not expired;
+create table {binding} (
+  id         uuid   not null primary key,
+  scope      text   not null,
+  holds      boolean not null,
+  position   bigint not null,
+  version    bigint not null,
+  body       json   not null
+);
+create index on {binding} (position) where holds;
 create table {checkpoint} (
   projection text    not null primary key,
   position   bigint  not null,

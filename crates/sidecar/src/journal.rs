@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use domain::{
     ids::{BundleDigest, InputId, MessageId, StreamVersion},
-    run::Usage,
+    run::{EgressMode, Usage},
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub(crate) struct Notes {
     pub(crate) done: StreamVersionOrNone,
     /// Whether the fence was proven.
     pub(crate) fenced: bool,
+    /// By which of the gateway's doors it leaves.
+    pub(crate) egress: EgressMode,
     /// Whether the repository is in place.
     pub(crate) restored: bool,
     /// The agent's session.

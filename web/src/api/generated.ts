@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/access/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says whether somebody may do something, and why or what is missing; and, to those who could change it, who
+         *     else may.
+         */
+        get: operations["explainAccess"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/artifacts/{id}/content": {
         parameters: {
             query?: never;
@@ -160,6 +180,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/role-bindings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the roles that hold, what was given last first: who sees a session sees with whom it is shared. */
+        get: operations["listRoleBindings"];
+        put?: never;
+        /** Gives somebody a role. Giving one over a session is sharing it. */
+        post: operations["grantRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/role-bindings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a role that was given. */
+        delete: operations["revokeRole"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -237,7 +292,8 @@ export interface paths {
         };
         /** Lists what a run reached and was refused, the oldest first. */
         get: operations["listRunEgress"];
-        put?: never;
+        /** Lets a run reach more, or less, from now on. Less closes what is open within ten seconds. */
+        put: operations["setRunEgress"];
         post?: never;
         delete?: never;
         options?: never;
@@ -541,6 +597,112 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the settings of the installation as they hold, and where each is from. What was committed is in it. */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/allow-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets which hosts runs may reach beside the forge and the model. */
+        put: operations["setAllowList"];
+        post?: never;
+        /** Lets the allow-list be as configuration says again. */
+        delete: operations["resetAllowList"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who changed what of the settings, the newest first. */
+        get: operations["listSettingsHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets how many runs may be active at once. */
+        put: operations["setLimits"];
+        post?: never;
+        /** Lets the limits be as configuration says again. */
+        delete: operations["resetLimits"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/profiles/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets what a harness profile gives; makes it where there is none of that name. */
+        put: operations["setProfile"];
+        post?: never;
+        /** Takes a harness profile away. Runs that were asked for with it keep what it gave. */
+        delete: operations["removeProfile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets how long what runs leave behind is kept. */
+        put: operations["setRetention"];
+        post?: never;
+        /** Lets the retention be as configuration says again. */
+        delete: operations["resetRetention"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-in-links": {
         parameters: {
             query?: never;
@@ -550,7 +712,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes a one-time sign-in link for oneself. */
+        /** Makes a one-time sign-in link for oneself: where there is one user, on the machine itself. */
         post: operations["createSignInLink"];
         delete?: never;
         options?: never;
@@ -567,7 +729,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs this browser out. An API token is revoked instead. */
+        /**
+         * Signs this browser out: requests with its cookie are refused from then on, and its live streams close. An API
+         *     token is revoked instead.
+         */
         post: operations["signOut"];
         delete?: never;
         options?: never;
@@ -623,7 +788,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends an API token. */
+        /** Ends an API token: requests with it are refused from then on, and its live streams close. */
         delete: operations["revokeToken"];
         options?: never;
         head?: never;
@@ -668,6 +833,20 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The allow-list, as it holds. */
+        AllowListSection: {
+            value: components["schemas"]["AllowListValues"];
+            source: components["schemas"]["SourceBody"];
+            /** @description What holds where nobody changes it. */
+            configured: components["schemas"]["AllowListValues"];
+            /** @description When a change has its effect, and on which runs. */
+            effect: string;
+        };
+        /** @description Which hosts runs may reach beside the forge and the model. */
+        AllowListValues: {
+            /** @description Each is `example.org`, `.example.org` (every name below it) or one of them with `:port`; at most 500. */
+            hosts: string[];
+        };
         /** @description A stored bundle. */
         ArtifactBody: {
             /** @description `<session>.<digest>` */
@@ -690,6 +869,27 @@ export interface components {
             git_head: string;
             /** Format: date-time */
             stored_at: string;
+        };
+        /** @description A role that somebody has somewhere. */
+        BindingBody: {
+            /** Format: uuid */
+            id: string;
+            /** @description Who has it: user:<id>, group:<name> or kubernetes:<user name>. */
+            subject: string;
+            /** @description A name for people, where one is known. */
+            name?: string | null;
+            /** @description admin, maintainer or viewer. */
+            role: string;
+            /** @description global, session:<id> or credential:<id>. */
+            scope: string;
+            /** @description The repositories that a maintainer of the installation works with. */
+            repositories: string[];
+            /** @description Who gave it. */
+            granted_by: string;
+            /** Format: date-time */
+            granted_at: string;
+            /** Format: int64 */
+            version: number;
         };
         /** @description A branch. */
         BranchBody: {
@@ -745,6 +945,11 @@ export interface components {
              */
             archived: number;
         };
+        /**
+         * @description What a request came with.
+         * @enum {string}
+         */
+        CredentialKind: "browser" | "token";
         /** @description A string that is cut. */
         CutBody: {
             /** @description Where it is: a JSON pointer into the part. */
@@ -783,11 +988,25 @@ export interface components {
             /** Format: int64 */
             issue: number;
         };
+        /** @description A decision on what a run may reach. */
+        EgressChangeBody: {
+            /** Format: date-time */
+            at: string;
+            /** @description As in the time line. */
+            actor: string;
+            /** @description Why; null where nothing was said, or once erased. */
+            reason?: string | null;
+        };
         /**
          * @description By which way something left a run, or tried to.
          * @enum {string}
          */
         EgressKind: "connect" | "http" | "model" | "git";
+        /**
+         * @description What a run may reach beside the model.
+         * @enum {string}
+         */
+        EgressMode: "github" | "full";
         /**
          * @description What a gateway decided.
          * @enum {string}
@@ -795,6 +1014,28 @@ export interface components {
         EgressVerdict: "allowed" | "refused";
         /** @description Any message of the stream of events, by the name of its event. */
         EventMessage: components["schemas"]["HelloEvent"] | components["schemas"]["SessionEvent"] | components["schemas"]["ResetEvent"] | components["schemas"]["RunEvent"] | components["schemas"]["OutputEvent"] | components["schemas"]["OutputEndEvent"] | components["schemas"]["ChangesEvent"] | components["schemas"]["SystemEvent"] | components["schemas"]["GoneEvent"];
+        /** @description Why somebody may do something, or may not. */
+        ExplainBody: {
+            action: string;
+            resource: string;
+            /** @description Of whom. */
+            subject: string;
+            allowed: boolean;
+            /** @description What allows it; empty where nothing does. */
+            because: components["schemas"]["ReasonBody"][];
+            missing?: components["schemas"]["MissingRole"] | null;
+            /** @description Everybody who may, and why; null for those who may not know. */
+            who?: components["schemas"]["HolderBody"][] | null;
+        };
+        /** @description One field that a change changes. */
+        FieldChangeBody: {
+            /** @description The field, such as `memory_mib` or `env.NODE_ENV`. */
+            field: string;
+            /** @description What it was; null where it was not there. */
+            old: unknown;
+            /** @description What it is; null where it is not there any more. */
+            new: unknown;
+        };
         /** @description What is wrong with one field. */
         FieldError: {
             /** @description Which. */
@@ -812,6 +1053,12 @@ export interface components {
             server: string;
             /** @description The log's epoch: places of another one mean nothing. Null while the database is away. */
             epoch?: string | null;
+        };
+        /** @description Somebody who may do something. */
+        HolderBody: {
+            /** @description Who; null where it is whoever the configuration names, or everybody. */
+            subject?: string | null;
+            because: components["schemas"]["ReasonBody"];
         };
         /** @description Something that waits for an answer. */
         InputBody: {
@@ -887,6 +1134,33 @@ export interface components {
             /** Format: date-time */
             at: string;
         };
+        /** @description The limits, as they hold. */
+        LimitsSection: {
+            value: components["schemas"]["LimitsValues"];
+            source: components["schemas"]["SourceBody"];
+            /** @description What holds where nobody changes it. */
+            configured: components["schemas"]["LimitsValues"];
+            /** @description When a change has its effect, and on which runs. */
+            effect: string;
+        };
+        /** @description How many runs may be active at once. */
+        LimitsValues: {
+            /**
+             * Format: int32
+             * @description In the whole installation; 0 to 10,000. With 0 every new run waits.
+             */
+            max_runs: number;
+            /**
+             * Format: int32
+             * @description Of one person; 0 to 10,000.
+             */
+            max_runs_per_owner: number;
+            /**
+             * Format: int32
+             * @description Of one session: always 1, because its bundle is one line. To work in parallel, fork the session.
+             */
+            max_runs_per_session?: number;
+        };
         /** @description A part of a list. */
         ListBody_ArtifactBody: {
             /** @description The items. */
@@ -911,6 +1185,32 @@ export interface components {
                 git_head: string;
                 /** Format: date-time */
                 stored_at: string;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        ListBody_BindingBody: {
+            /** @description The items. */
+            items: {
+                /** Format: uuid */
+                id: string;
+                /** @description Who has it: user:<id>, group:<name> or kubernetes:<user name>. */
+                subject: string;
+                /** @description A name for people, where one is known. */
+                name?: string | null;
+                /** @description admin, maintainer or viewer. */
+                role: string;
+                /** @description global, session:<id> or credential:<id>. */
+                scope: string;
+                /** @description The repositories that a maintainer of the installation works with. */
+                repositories: string[];
+                /** @description Who gave it. */
+                granted_by: string;
+                /** Format: date-time */
+                granted_at: string;
+                /** Format: int64 */
+                version: number;
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
@@ -972,6 +1272,10 @@ export interface components {
                 name: string;
                 /** @description What it is for, in one line. */
                 description: string;
+                /** @description The image of the agent's container; null: the installation's own. */
+                image?: string | null;
+                /** @description The cluster's RuntimeClass; null: the installation's own. */
+                runtime_class?: string | null;
                 /** @description The egress mode of a run that asks for none. */
                 egress: string;
                 /**
@@ -994,8 +1298,18 @@ export interface components {
                  * @description How many seconds a permission or question waits.
                  */
                 input_timeout_seconds: number;
+                /**
+                 * Format: int32
+                 * @description How many seconds a sidecar may be without its link.
+                 */
+                link_timeout_seconds: number;
                 /** Format: int32 */
                 memory_mib: number;
+                /**
+                 * Format: int32
+                 * @description The most processor time, in thousandths of a core.
+                 */
+                cpu_millis: number;
                 /** Format: int32 */
                 disk_mib: number;
                 /**
@@ -1005,8 +1319,16 @@ export interface components {
                 max_retries: number;
                 /** @description Whether a run may start although its fence or a limit cannot be enforced. */
                 unenforced: boolean;
+                /** @description Plain variables of the agent's environment. */
+                env: {
+                    [key: string]: string;
+                };
                 /** @description What the agent may do without asking: OpenCode's own permission configuration. */
                 permission: unknown;
+                /** @description Where the profile is from. */
+                source: components["schemas"]["SourceBody"];
+                /** @description Whether configuration has a profile of that name, or Paddock itself. */
+                configured: boolean;
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
@@ -1042,7 +1364,9 @@ export interface components {
                  */
                 prompts: number;
                 profile: string;
-                egress: string;
+                /** @description What it may reach beside the model. */
+                egress: components["schemas"]["EgressMode"];
+                egress_changed?: components["schemas"]["EgressChangeBody"] | null;
                 /** @description Whether the pull request is to be a draft. */
                 draft: boolean;
                 /** Format: int32 */
@@ -1091,8 +1415,35 @@ export interface components {
                 created_by: string;
                 /** Format: int64 */
                 version: number;
-                /** @description What may be asked of it now. */
+                /** @description What the one who asks may ask of it now. */
                 allowed_actions: components["schemas"]["RunAction"][];
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        ListBody_SettingsChangeBody: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description The version of the settings that it made.
+                 */
+                version: number;
+                /** Format: date-time */
+                time: string;
+                /** @description Who: `user:<id>`, `system:<part>`, `kubernetes:<id>` */
+                actor: string;
+                /** @description The name that the cluster's API server authenticated, where it was somebody there. */
+                actor_name?: string | null;
+                /** @description The event, such as `settings.limits.changed` */
+                type: string;
+                /** @description `limits`, `allow-list`, `profiles` or `retention` */
+                section: string;
+                /** @description The profile's name, where it is about one. */
+                profile?: string | null;
+                /** @description What it changed. What nobody had changed before is told as configuration has it now. */
+                changes: components["schemas"]["FieldChangeBody"][];
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
@@ -1135,6 +1486,14 @@ export interface components {
                 created_at: string;
                 /** Format: date-time */
                 expires_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was last used, to the minute; null where it never was.
+                 */
+                last_used_at?: string | null;
+                scope: components["schemas"]["ScopeBody"];
+                /** @description Whether it is the one that this request came with. */
+                current: boolean;
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
@@ -1146,6 +1505,30 @@ export interface components {
              * @description An opaque id.
              */
             id: string;
+            /** @description The provider's name for one; null where it said none. */
+            name?: string | null;
+            /** @description As the provider said. */
+            email?: string | null;
+            /** @description The provider at which one signed in; null for the one user of a machine of one's own. */
+            issuer?: string | null;
+            /**
+             * @description The groups that the provider said at the last sign-in; null is unknown, and then what is bound to a group
+             *     does not hold.
+             */
+            groups?: string[] | null;
+            /** @description By what this request came. */
+            by: components["schemas"]["CredentialKind"];
+            /**
+             * Format: date-time
+             * @description Until when that is good at most; a browser that rests is signed out before.
+             */
+            expires_at?: string | null;
+            /** @description What one's token is narrowed to. */
+            scope: components["schemas"]["ScopeBody"];
+            /** @description The roles that one has. */
+            roles: components["schemas"]["OwnRole"][];
+            /** @description What one may do to the installation itself, by the actions' permanent names. */
+            allowed_actions: string[];
         };
         /** @description What is known of a message. */
         MessageBody: {
@@ -1175,6 +1558,25 @@ export interface components {
             /** Format: int64 */
             cached: number;
         };
+        /** @description What would be needed. */
+        Missing: {
+            /** @description What was asked for, by its permanent name. */
+            action: string;
+            /** @description The least role that includes it. */
+            role: string;
+            /** @description Where: global, session:<id> or credential:<id>. */
+            scope: string;
+            /** @description The role that one has there. */
+            has?: string | null;
+            /** @description Who could give it: user:<id>, group:<name>, or words of the configuration. */
+            ask: string[];
+        };
+        /** @description The role that would be needed. */
+        MissingRole: {
+            role: string;
+            /** @description In this scope or a wider one. */
+            scope: string;
+        };
         /** @description An answer: `reply` to a permission, `answers` to a question. */
         NewAnswer: {
             reply?: components["schemas"]["Reply"] | null;
@@ -1182,6 +1584,24 @@ export interface components {
             message?: string | null;
             /** @description The chosen labels, a list for each part of the question. */
             answers?: string[][] | null;
+        };
+        /** @description A role to be given. */
+        NewBinding: {
+            /** @description To whom: user:<id>, group:<name> or kubernetes:<user name>. */
+            subject: string;
+            /** @description admin, maintainer or viewer. */
+            role: string;
+            /** @description Where: global, session:<id> or credential:<id>. */
+            scope: string;
+            /** @description The repositories that a maintainer of the installation works with: owner/name, owner/* or *. */
+            repositories?: string[];
+        };
+        /** @description What a run is to reach from now on. */
+        NewEgress: {
+            /** @description `github`, its repository; or `full`, any public host through the gateway. */
+            mode: string;
+            /** @description Why, kept on the record: needed for `full`; at most 1,000 characters. */
+            reason?: string | null;
         };
         /** @description What a session is forked with. */
         NewFork: {
@@ -1201,8 +1621,13 @@ export interface components {
             prompt: string;
             /** @description The harness profile, `default` unless told otherwise. */
             profile?: string | null;
-            /** @description The egress mode: `github` is the one there is for now. */
+            /**
+             * @description What it may reach beside the model: `github`, its repository, unless told otherwise; or `full`, any
+             *     public host through the gateway.
+             */
             egress?: string | null;
+            /** @description Why it is to reach more than GitHub, kept on the record; at most 1,000 characters. */
+            egress_reason?: string | null;
             /** @description Whether the pull request is to be a draft. */
             draft?: boolean;
             /**
@@ -1263,6 +1688,19 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        /** @description A role of one's own. */
+        OwnRole: {
+            /** @description admin, maintainer or viewer. */
+            role: string;
+            /** @description global, session:<id> or credential:<id>. */
+            scope: string;
+            repositories: string[];
+            /**
+             * Format: uuid
+             * @description The binding; null where it is by configuration.
+             */
+            binding?: string | null;
+        };
         /** @description How a part is. */
         PartBody: {
             name: components["schemas"]["PartName"];
@@ -1315,12 +1753,17 @@ export interface components {
             detail?: string | null;
             /** @description What is wrong with single fields. */
             errors?: components["schemas"]["FieldError"][];
+            missing?: components["schemas"]["Missing"] | null;
         };
         /** @description A harness profile: what a run gets. */
         ProfileBody: {
             name: string;
             /** @description What it is for, in one line. */
             description: string;
+            /** @description The image of the agent's container; null: the installation's own. */
+            image?: string | null;
+            /** @description The cluster's RuntimeClass; null: the installation's own. */
+            runtime_class?: string | null;
             /** @description The egress mode of a run that asks for none. */
             egress: string;
             /**
@@ -1343,8 +1786,18 @@ export interface components {
              * @description How many seconds a permission or question waits.
              */
             input_timeout_seconds: number;
+            /**
+             * Format: int32
+             * @description How many seconds a sidecar may be without its link.
+             */
+            link_timeout_seconds: number;
             /** Format: int32 */
             memory_mib: number;
+            /**
+             * Format: int32
+             * @description The most processor time, in thousandths of a core.
+             */
+            cpu_millis: number;
             /** Format: int32 */
             disk_mib: number;
             /**
@@ -1354,8 +1807,114 @@ export interface components {
             max_retries: number;
             /** @description Whether a run may start although its fence or a limit cannot be enforced. */
             unenforced: boolean;
+            /** @description Plain variables of the agent's environment. */
+            env: {
+                [key: string]: string;
+            };
             /** @description What the agent may do without asking: OpenCode's own permission configuration. */
             permission: unknown;
+            /** @description Where the profile is from. */
+            source: components["schemas"]["SourceBody"];
+            /** @description Whether configuration has a profile of that name, or Paddock itself. */
+            configured: boolean;
+        };
+        /** @description What a harness profile is to give. What is left out is as by default. */
+        ProfileChange: {
+            /**
+             * @description What it is for, in one line of at most 200 characters.
+             * @default Everything by default
+             */
+            description: string;
+            /**
+             * @description The image of the agent's container, with `opencode` and `git` in it; null: the installation's own. Runs
+             *     of a cluster alone have one.
+             * @default null
+             */
+            image: string | null;
+            /**
+             * @description The cluster's RuntimeClass; null: the installation's own. Runs of a cluster alone have one.
+             * @default null
+             */
+            runtime_class: string | null;
+            /**
+             * Format: int32
+             * @description The most memory, in MiB; 256 to 4,194,304.
+             * @default 2048
+             */
+            memory_mib: number;
+            /**
+             * Format: int32
+             * @description The most processor time, in thousandths of a core; 100 to 256,000.
+             * @default 2000
+             */
+            cpu_millis: number;
+            /**
+             * Format: int32
+             * @description The most disk, in MiB; 256 to 1,048,576.
+             * @default 8192
+             */
+            disk_mib: number;
+            /**
+             * Format: int32
+             * @description How many seconds a run may take; 60 to 86,400.
+             * @default 7200
+             */
+            deadline_seconds: number;
+            /**
+             * Format: int32
+             * @description How many seconds a run stays idle after an unattended turn; 0 to 86,400.
+             * @default 0
+             */
+            linger_seconds: number;
+            /**
+             * Format: int32
+             * @description How many seconds a run stays idle after a person's further prompt; 0 to 86,400.
+             * @default 600
+             */
+            attended_linger_seconds: number;
+            /**
+             * Format: int32
+             * @description How many seconds a permission or question waits; 1 to 86,400.
+             * @default 3600
+             */
+            input_timeout_seconds: number;
+            /**
+             * Format: int32
+             * @description How many seconds a sidecar may be without its link; 1 to 86,400.
+             * @default 1800
+             */
+            link_timeout_seconds: number;
+            /**
+             * Format: int32
+             * @description How often a lost workload is started again; 0 to 10.
+             * @default 2
+             */
+            max_retries: number;
+            /**
+             * @description Whether a run may start although its fence or a limit cannot be enforced.
+             * @default false
+             */
+            unenforced: boolean;
+            /**
+             * @description The egress mode of a run that asks for none, `github` or `full`.
+             * @default github
+             */
+            egress: string;
+            /**
+             * @description Plain variables of the agent's environment, at most 64. Never secrets.
+             * @default {}
+             */
+            env: {
+                [key: string]: string;
+            };
+            /** @description What the agent may do without asking: OpenCode's own permission configuration. */
+            permission?: unknown;
+        };
+        /** @description The harness profiles, as they hold. */
+        ProfilesSection: {
+            items: components["schemas"]["ProfileBody"][];
+            /** @description When a change has its effect, and on which runs. */
+            effect: string;
         };
         /** @description A pull request. */
         PullRequestBody: {
@@ -1368,6 +1927,22 @@ export interface components {
          * @enum {string}
          */
         PullRequestState: "open" | "draft" | "merged" | "closed";
+        /** @description What allows something. */
+        ReasonBody: {
+            kind: components["schemas"]["ReasonKind"];
+            /** @description In words. */
+            words: string;
+            /**
+             * Format: uuid
+             * @description The binding, where it is one.
+             */
+            binding?: string | null;
+        };
+        /**
+         * @description What kind of reason it is.
+         * @enum {string}
+         */
+        ReasonKind: "binding" | "owner" | "configuration" | "anybody";
         /**
          * @description An answer to a permission.
          * @enum {string}
@@ -1389,11 +1964,45 @@ export interface components {
             /** @description Where it goes on: what came before is not told. */
             at: string;
         };
+        /** @description The retention, as it holds. */
+        RetentionSection: {
+            value: components["schemas"]["RetentionValues"];
+            source: components["schemas"]["SourceBody"];
+            /** @description What holds where nobody changes it. */
+            configured: components["schemas"]["RetentionValues"];
+            /** @description When a change has its effect, and on which runs. */
+            effect: string;
+        };
+        /** @description How long what runs leave behind is kept. */
+        RetentionValues: {
+            /**
+             * Format: int32
+             * @description How many minutes a bundle stays that a newer one of the same run superseded; 10 to 525,600.
+             */
+            superseded_bundle_minutes: number;
+            /**
+             * Format: int32
+             * @description How many days a session's older bundles stay, never the one it goes on from; 1 to 36,500. Null: as long as
+             *     the session.
+             */
+            bundle_days?: number | null;
+            /**
+             * Format: int32
+             * @description How many days a run's output stays after its end, with what was recorded of its terminal; 1 to 36,500.
+             *     Null: as long as the session.
+             */
+            output_days?: number | null;
+            /**
+             * Format: int32
+             * @description How many hours an upload that broke off may be gone on with; 1 to 8,760.
+             */
+            partial_upload_hours: number;
+        };
         /**
          * @description What may be asked of a run.
          * @enum {string}
          */
-        RunAction: "prompt" | "answer" | "interrupt" | "finish" | "cancel" | "publish";
+        RunAction: "prompt" | "answer" | "interrupt" | "finish" | "cancel" | "publish" | "widen_egress" | "narrow_egress";
         /** @description A run. */
         RunBody: {
             /** Format: uuid */
@@ -1423,7 +2032,9 @@ export interface components {
              */
             prompts: number;
             profile: string;
-            egress: string;
+            /** @description What it may reach beside the model. */
+            egress: components["schemas"]["EgressMode"];
+            egress_changed?: components["schemas"]["EgressChangeBody"] | null;
             /** @description Whether the pull request is to be a draft. */
             draft: boolean;
             /** Format: int32 */
@@ -1472,7 +2083,7 @@ export interface components {
             created_by: string;
             /** Format: int64 */
             version: number;
-            /** @description What may be asked of it now. */
+            /** @description What the one who asks may ask of it now. */
             allowed_actions: components["schemas"]["RunAction"][];
         };
         /** @description Something happened to a run. */
@@ -1501,11 +2112,21 @@ export interface components {
          * @enum {string}
          */
         RunState: "queued" | "provisioning" | "restoring" | "running" | "awaiting_input" | "idle" | "publishing" | "snapshotting" | "succeeded" | "failed" | "cancelled";
+        /** @description What an API token is narrowed to. It never does more than its owner may at that moment. */
+        ScopeBody: {
+            /** @description At most this role: `viewer` reads alone, `maintainer` works with sessions and runs. Null is its owner's. */
+            role?: string | null;
+            /**
+             * Format: uuid
+             * @description For this session alone. Null is all of its owner's.
+             */
+            session?: string | null;
+        };
         /**
          * @description What may be asked of a session.
          * @enum {string}
          */
-        SessionAction: "start" | "rename" | "archive" | "restore" | "delete" | "fork";
+        SessionAction: "start" | "rename" | "archive" | "restore" | "delete" | "fork" | "share";
         /** @description A session. */
         SessionBody: {
             /** Format: uuid */
@@ -1554,7 +2175,9 @@ export interface components {
             updated_at: string;
             /** Format: int64 */
             version: number;
-            /** @description What may be asked of it now. */
+            /** @description What the one who asks is to it. */
+            role?: string | null;
+            /** @description What the one who asks may ask of it now. */
             allowed_actions: components["schemas"]["SessionAction"][];
         };
         /** @description What a session can be changed to. */
@@ -1605,10 +2228,84 @@ export interface components {
              */
             position: number;
         };
+        /** @description The settings of the installation, as they hold. */
+        SettingsBody: {
+            /**
+             * Format: int64
+             * @description The version of the settings: what `If-Match` is about.
+             */
+            version: number;
+            /** @description Where runs are: `machine` or `cluster`. */
+            place: string;
+            limits: components["schemas"]["LimitsSection"];
+            allow_list: components["schemas"]["AllowListSection"];
+            profiles: components["schemas"]["ProfilesSection"];
+            retention: components["schemas"]["RetentionSection"];
+        };
+        /** @description One change of the settings. */
+        SettingsChangeBody: {
+            /**
+             * Format: int64
+             * @description The version of the settings that it made.
+             */
+            version: number;
+            /** Format: date-time */
+            time: string;
+            /** @description Who: `user:<id>`, `system:<part>`, `kubernetes:<id>` */
+            actor: string;
+            /** @description The name that the cluster's API server authenticated, where it was somebody there. */
+            actor_name?: string | null;
+            /** @description The event, such as `settings.limits.changed` */
+            type: string;
+            /** @description `limits`, `allow-list`, `profiles` or `retention` */
+            section: string;
+            /** @description The profile's name, where it is about one. */
+            profile?: string | null;
+            /** @description What it changed. What nobody had changed before is told as configuration has it now. */
+            changes: components["schemas"]["FieldChangeBody"][];
+        };
+        /** @description What a change came to, or would come to. */
+        SettingsChangedBody: {
+            /**
+             * Format: uuid
+             * @description Always `00000000-0000-0000-0000-000000000000`: there is one such stream.
+             */
+            id: string;
+            /** @description The settings' stream. */
+            stream: string;
+            /**
+             * Format: int64
+             * @description The version of the settings with the change in them; as they are where nothing changes.
+             */
+            version: number;
+            /** @description What changes. Empty where it was so before. */
+            changes: components["schemas"]["FieldChangeBody"][];
+            /** @description When that has its effect, and on which runs. */
+            effect: string;
+            /** @description Whether it was only asked what would change. */
+            dry_run: boolean;
+        };
         /** @description A sign-in link. */
         SignInLinkBody: {
             /** @description Opens once, within ten minutes. */
             url: string;
+        };
+        /** @description Where a value is from. */
+        SourceBody: {
+            /** @description `default`, `configuration` (flags, environment or file), or `changed` by somebody. */
+            kind: string;
+            /** @description Who changed it: `user:<id>`, `system:operator`, … */
+            actor?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time?: string | null;
+            /**
+             * Format: int64
+             * @description The version of the settings that changed it.
+             */
+            version?: number | null;
         };
         /** @description How the installation is. */
         SystemBody: {
@@ -1655,6 +2352,14 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             expires_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last used, to the minute; null where it never was.
+             */
+            last_used_at?: string | null;
+            scope: components["schemas"]["ScopeBody"];
+            /** @description Whether it is the one that this request came with. */
+            current: boolean;
         };
         /** @description What an API token is made with. */
         TokenRequest: {
@@ -1662,9 +2367,12 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description For how many days it is good; 1 to 365, 90 unless told otherwise.
+             * @description For how many days it is good; 1 to 365. Unless told otherwise 90, or as long as the token
+             *     is good with which this is asked for.
              */
             expires_in_days?: number | null;
+            /** @description What it is narrowed to; nothing unless told otherwise. */
+            scope?: components["schemas"]["ScopeBody"];
         };
         /** @description A page of a transcript. */
         TranscriptBody: {
@@ -1726,6 +2434,42 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    explainAccess: {
+        parameters: {
+            query: {
+                /** @description The action's permanent name, such as run.start. */
+                action: string;
+                /** @description installation, repository:<owner>/<name>, session:<id>, run:<id> or credential:<id>. */
+                resource: string;
+                /** @description Of whom: user:<id>, group:<name> or kubernetes:<user name>; oneself unless told otherwise. */
+                subject?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The explanation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getArtifactContent: {
         parameters: {
             query?: never;
@@ -2022,6 +2766,118 @@ export interface operations {
             };
         };
     };
+    listRoleBindings: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description `<stream>@<version>`: what the answer must include. */
+                at_least?: string;
+                /** @description Those of one scope: global, session:<id> or credential:<id>. All need a right to see all. */
+                scope?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_BindingBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grantRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBinding"];
+            };
+        };
+        responses: {
+            /** @description It holds */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It holds no longer */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listRuns: {
         parameters: {
             query?: {
@@ -2186,6 +3042,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListBody_DecisionBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setRunEgress: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEgress"];
+            };
+        };
+        responses: {
+            /** @description It takes effect in seconds */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
                 };
             };
             /** @description Why it was not done */
@@ -2974,6 +3870,459 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setAllowList: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AllowListValues"];
+            };
+        };
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resetAllowList: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSettingsHistory: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description `<stream>@<version>`: what the answer must include. */
+                at_least?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_SettingsChangeBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setLimits: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitsValues"];
+            };
+        };
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resetLimits: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setProfile: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileChange"];
+            };
+        };
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeProfile: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It would be gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is gone */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setRetention: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionValues"];
+            };
+        };
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resetRetention: {
+        parameters: {
+            query?: {
+                /** @description Only says what it would change, and what is wrong with it. Nothing is changed. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It would be so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
+                };
+            };
+            /** @description It is so */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsChangedBody"];
                 };
             };
             /** @description Why it was not done */

@@ -1,6 +1,7 @@
 import type { components } from '@/api/generated';
 
 export type Problem = components['schemas']['Problem'];
+export type Missing = components['schemas']['Missing'];
 
 /** A request that was refused or did not arrive, in the words of RFC 9457. */
 export class ProblemError extends Error {

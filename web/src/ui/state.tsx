@@ -1,6 +1,6 @@
 import { CircleAlert, type LucideIcon } from 'lucide-react';
 import type { ReactNode } from 'react';
-import { asProblem } from '@/api/problem';
+import { asProblem, type Missing } from '@/api/problem';
 import { Button } from '@/ui/button';
 
 interface EmptyStateProps {
@@ -45,12 +45,30 @@ export function ErrorState({ error, what, retry }: ErrorStateProps) {
       {problem.status === 404 && (
         <p className="text-soft">It may have been deleted, or the address is not whole.</p>
       )}
+      {problem.missing && <WhomToAsk missing={problem.missing} />}
       {retry && problem.status !== 404 && (
         <Button onPress={retry} className="mt-3">
           Try again
         </Button>
       )}
     </div>
+  );
+}
+
+/** What is missing where something is not allowed, and who could give it. */
+function WhomToAsk({ missing }: { missing: Missing }) {
+  return (
+    <dl className="mt-2 grid grid-cols-[auto_1fr] gap-x-3 gap-y-1 rounded-lg bg-sunken px-4 py-3 text-left text-sm">
+      <dt className="text-soft">Missing</dt>
+      <dd>
+        the role {missing.role} in <code className="break-all">{missing.scope}</code>, for{' '}
+        <code>{missing.action}</code>
+      </dd>
+      <dt className="text-soft">You have</dt>
+      <dd>{missing.has ?? 'none there'}</dd>
+      <dt className="text-soft">Ask</dt>
+      <dd className="break-all">{missing.ask.join(', ') || 'an admin of the installation'}</dd>
+    </dl>
   );
 }
 

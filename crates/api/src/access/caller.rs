@@ -1,30 +1,25 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
-    http::{Method, header, request::Parts},
+    http::{Method, StatusCode, header, request::Parts},
 };
 use axum_extra::extract::CookieJar;
-use domain::ids::UserId;
-use url::Url;
+use domain::{
+    actor::TokenScope,
+    ids::{SessionId, UserId},
+};
 
-use super::secret::digest;
+use super::{
+    LOCAL_ISSUER,
+    cookie::{self, Kind},
+    scope,
+    secret::digest,
+};
 use crate::{
     problem::{Answer, Problem},
     state::AppState,
 };
-
-/// The browser's cookie. Not `__Host-`: that wants TLS, and this is loopback.
-pub(crate) const COOKIE: &str = "paddock";
-
-/// The cookie's name at this address. Browsers keep one jar for all ports of a host, and several
-/// installations may be on one machine.
-pub(super) fn cookie_name(public_url: &Url) -> String {
-    match public_url.port() {
-        Some(port) => format!("{COOKIE}-{port}"),
-        None => COOKIE.to_owned(),
-    }
-}
 
 /// Says that a route is for anybody: what a handler takes in place of a [`Caller`].
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +34,17 @@ impl<S: Sync> FromRequestParts<S> for PublicRoute {
 }
 
 /// Who asks. Every handler takes one, or an [`Asked`](crate::request::Asked) with one in it, or a
-/// [`KnownCaller`], or says that it is a [`PublicRoute`].
-#[derive(Clone, Copy, Debug)]
+/// [`KnownCaller`](super::KnownCaller), or says that it is a [`PublicRoute`].
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) user: UserId,
+    /// What the provider calls them; nothing for the one user of a machine of one's own.
+    pub(crate) subject: Option<Arc<str>>,
+    /// The provider's groups at the last sign-in. None is unknown, which is never "in no group": what is
+    /// bound to a group does not hold for them.
+    pub(crate) groups: Option<Arc<[String]>>,
+    /// What they may do at most by this credential; a browser is not narrowed.
+    pub(crate) scope: TokenScope,
     /// By what: the digest of a token or of a cookie.
     pub(crate) credential: Credential,
 }
@@ -60,8 +62,25 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
-        Credential::of(parts, state)?.caller(state).await
+        // The gate has looked already.
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
+        let caller = Credential::of(parts, state)?.caller(state).await?;
+        scope::admits(&caller, parts, state).await?;
+        Ok(caller)
     }
+}
+
+/// What the database says of a credential.
+struct Row {
+    person: uuid::Uuid,
+    subject: Option<String>,
+    groups: Option<Vec<String>>,
+    ceiling: Option<String>,
+    session: Option<uuid::Uuid>,
+    /// Whether it was not put down within the last minute that it is in use.
+    is_stale: bool,
 }
 
 impl Credential {
@@ -74,11 +93,11 @@ impl Credential {
         }
         let cookies = CookieJar::from_headers(&parts.headers);
         let cookie = cookies
-            .get(&cookie_name(&state.settings.public_url))
+            .get(&cookie::name(Kind::Browser, &state.settings.public_url))
             .ok_or_else(Problem::unauthenticated)?;
-        if !is_safe(&parts.method) && !same_origin(parts) {
+        if !is_safe(&parts.method) && !same_origin(parts, state) {
             return Err(Problem::new(
-                axum::http::StatusCode::FORBIDDEN,
+                StatusCode::FORBIDDEN,
                 "foreign-origin",
                 "The request comes from another site",
             ));
@@ -86,44 +105,102 @@ impl Credential {
         Ok(Self::Cookie(digest(cookie.value())))
     }
 
-    /// Whose it is, as the database says now.
-    pub(crate) async fn caller(self, state: &AppState) -> Answer<Caller> {
-        let user = self.user(state).await;
-        match user {
-            Ok(Some(user)) => {
-                state.known.learn(self, user);
-                Ok(Caller { user, credential: self })
+    /// Whose it is, as the database says now; and that they used it.
+    pub(super) async fn caller(self, state: &AppState) -> Answer<Caller> {
+        let (caller, is_stale) = self.look(state).await?;
+        if is_stale {
+            self.used(state).await;
+        }
+        Ok(caller)
+    }
+
+    /// Whose it is, as the database says now, without their having done anything: what is open is no use of it.
+    pub(super) async fn present(self, state: &AppState) -> Answer<Caller> {
+        Ok(self.look(state).await?.0)
+    }
+
+    async fn look(self, state: &AppState) -> Answer<(Caller, bool)> {
+        let Some(row) = self.row(state).await? else {
+            state.access.known().forget(self);
+            return Err(Problem::unauthenticated());
+        };
+        let ceiling = row.ceiling.as_deref().map(scope::ceiling).transpose()?;
+        let caller = Caller {
+            user: UserId(row.person),
+            subject: row.subject.map(Into::into),
+            groups: row.groups.map(Into::into),
+            scope: TokenScope { ceiling, session: row.session.map(SessionId) },
+            credential: self,
+        };
+        state.access.known().learn(&caller);
+        Ok((caller, row.is_stale))
+    }
+
+    /// The one user of a machine of one's own is nobody where people sign in at a provider.
+    async fn row(self, state: &AppState) -> Result<Option<Row>, sqlx::Error> {
+        let now = state.commands.context().now();
+        let nobody = if state.access.settings().links { "" } else { LOCAL_ISSUER };
+        match self {
+            Self::Token(digest) => {
+                sqlx::query_as!(
+                    Row,
+                    r#"select t.person, p.groups, case when p.issuer <> $4 then p.subject end as subject, t.ceiling, t.session,
+                         (t.last_used_at is null or t.last_used_at < $2::timestamptz - interval '1 minute') as "is_stale!"
+                       from runtime.api_token t join runtime.person p on p.id = t.person
+                       where t.token_sha256 = $1 and t.revoked_at is null and t.expires_at > $2
+                         and p.disabled_at is null and p.issuer <> $3"#,
+                    &digest[..],
+                    now,
+                    nobody,
+                    LOCAL_ISSUER,
+                )
+                .fetch_optional(state.pool())
+                .await
             }
-            Ok(None) => {
-                state.known.forget(self);
-                Err(Problem::unauthenticated())
+            Self::Cookie(digest) => {
+                sqlx::query_as!(
+                    Row,
+                    r#"select b.person, p.groups, case when p.issuer <> $4 then p.subject end as subject, null::text as ceiling, null::uuid as session,
+                         b.seen_at < $2::timestamptz - interval '1 minute' as "is_stale!"
+                       from runtime.browser b join runtime.person p on p.id = b.person
+                       where b.token_sha256 = $1 and b.expires_at > $2
+                         and (b.idle is null or b.seen_at + b.idle > $2)
+                         and p.disabled_at is null and p.issuer <> $3"#,
+                    &digest[..],
+                    now,
+                    nobody,
+                    LOCAL_ISSUER,
+                )
+                .fetch_optional(state.pool())
+                .await
             }
-            Err(error) => Err(error.into()),
         }
     }
 
-    async fn user(self, state: &AppState) -> Result<Option<UserId>, sqlx::Error> {
+    /// Puts down that it is in use. That it cannot be is no reason to refuse.
+    async fn used(self, state: &AppState) {
         let now = state.commands.context().now();
-        let user = match self {
+        let put_down = match self {
             Self::Token(digest) => {
-                sqlx::query_scalar!(
-                    "select person from runtime.api_token
-                     where token_sha256 = $1 and revoked_at is null and expires_at > $2",
+                sqlx::query!(
+                    "update runtime.api_token set last_used_at = $2 where token_sha256 = $1",
                     &digest[..],
                     now,
                 )
-                .fetch_optional(state.pool())
-                .await?
+                .execute(state.pool())
+                .await
             }
-            Self::Cookie(digest) => sqlx::query_scalar!(
-                "select person from runtime.browser where token_sha256 = $1 and expires_at > $2",
+            Self::Cookie(digest) => sqlx::query!(
+                "update runtime.browser set seen_at = $2 where token_sha256 = $1 and seen_at < $2",
                 &digest[..],
                 now,
             )
-            .fetch_optional(state.pool())
-            .await?,
+            .execute(state.pool())
+            .await,
         };
-        Ok(user.map(UserId))
+        if let Err(error) = put_down {
+            tracing::warn!(%error, "it could not be put down that a credential is in use");
+        }
     }
 }
 
@@ -132,10 +209,17 @@ fn is_safe(method: &Method) -> bool {
 }
 
 /// Whether the page that sent the request is ours.
-fn same_origin(parts: &Parts) -> bool {
-    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
+fn same_origin(parts: &Parts, state: &AppState) -> bool {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if text("sec-fetch-site").is_some_and(|site| site != "same-origin") {
+        return false;
+    }
+    let (Some(origin), Some(host)) = (text("origin"), text("host")) else {
         return false;
     };
+    let public = &state.settings.public_url;
+    if public.scheme() == "https" {
+        return origin == public.origin().ascii_serialization();
+    }
     origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(host)
 }

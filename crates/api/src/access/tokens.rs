@@ -1,14 +1,26 @@
-use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::IntoResponse,
+};
 use chrono::{DateTime, TimeDelta, Utc};
-use commands::CommandError;
-use domain::actor::Event;
+use commands::{Caused, CommandError, Commands};
+use domain::{
+    actor::{Event, TokenScope},
+    ids::{SessionId, UserId},
+};
 use projections::Cursor;
 use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    ATTEMPTS, Caller, NewToken,
+    ATTEMPTS, Caller,
+    caller::Credential,
+    record::committed,
+    scope::ceiling,
     secret::{API_PREFIX, Secret},
 };
 use crate::{
@@ -18,6 +30,77 @@ use crate::{
     state::AppState,
 };
 
+/// For an answer with a secret in it.
+pub(super) const NOT_STORED: [(HeaderName, HeaderValue); 1] =
+    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+
+/// An API token to be made.
+pub(super) struct NewToken<'a> {
+    pub(super) id: Uuid,
+    pub(super) secret: &'a Secret,
+    pub(super) name: &'a str,
+    pub(super) expires_at: DateTime<Utc>,
+    pub(super) scope: TokenScope,
+}
+
+impl NewToken<'_> {
+    /// Makes it, with its event.
+    pub(super) async fn issue_in_tx(
+        &self,
+        commands: &Commands,
+        tx: &mut Transaction<'_, Postgres>,
+        user: UserId,
+        caused: &Caused,
+    ) -> Result<(), CommandError> {
+        sqlx::query!(
+            "insert into runtime.api_token
+               (id, token_sha256, person, name, created_at, expires_at, ceiling, session)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            self.id,
+            &self.secret.digest()[..],
+            user.0,
+            self.name,
+            commands.context().now(),
+            self.expires_at,
+            self.scope.ceiling.map(domain::actor::Ceiling::as_str),
+            self.scope.session.map(|session| session.0),
+        )
+        .execute(&mut **tx)
+        .await?;
+        let (token, expires_at) = (self.id, self.expires_at);
+        let issued = Event::TokenIssued { token, expires_at, scope: self.scope };
+        commands.actor_in_tx(tx, user.into(), issued, caused).await
+    }
+}
+
+/// What an API token is narrowed to. It never does more than its owner may at that moment.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScopeBody {
+    /// At most this role: `viewer` reads alone, `maintainer` works with sessions and runs. Null is its owner's.
+    #[serde(default)]
+    role: Option<String>,
+    /// For this session alone. Null is all of its owner's.
+    #[serde(default)]
+    session: Option<Uuid>,
+}
+
+impl From<TokenScope> for ScopeBody {
+    fn from(scope: TokenScope) -> Self {
+        Self {
+            role: scope.ceiling.map(|ceiling| ceiling.as_str().to_owned()),
+            session: scope.session.map(|session| session.0),
+        }
+    }
+}
+
+impl ScopeBody {
+    fn scope(&self) -> Answer<TokenScope> {
+        let ceiling = self.role.as_deref().map(ceiling).transpose()?;
+        Ok(TokenScope { ceiling, session: self.session.map(SessionId) })
+    }
+}
+
 /// An API token, without its value.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenBody {
@@ -25,6 +108,11 @@ pub(crate) struct TokenBody {
     name: String,
     created_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
+    /// When it was last used, to the minute; null where it never was.
+    last_used_at: Option<DateTime<Utc>>,
+    scope: ScopeBody,
+    /// Whether it is the one that this request came with.
+    current: bool,
 }
 
 /// Lists one's API tokens that work, the newest first.
@@ -41,18 +129,36 @@ pub(crate) async fn list_tokens(
         Some(cursor) => Cursor::key(&list, cursor)?,
         None => Uuid::max(),
     };
-    let mut items = sqlx::query_as!(
-        TokenBody,
-        "select id, name, created_at, expires_at from runtime.api_token
-         where person = $1 and revoked_at is null and expires_at > $2 and id < $3
-         order by id desc limit $4",
+    let own = match caller.credential {
+        Credential::Token(digest) => digest.to_vec(),
+        Credential::Cookie(_) => vec![],
+    };
+    let rows = sqlx::query!(
+        r#"select id, name, created_at, expires_at, last_used_at, ceiling, session,
+             token_sha256 = $5 as "current!"
+           from runtime.api_token
+           where person = $1 and revoked_at is null and expires_at > $2 and id < $3
+           order by id desc limit $4"#,
         caller.user.0,
         state.commands.context().now(),
         before,
         i64::from(limit) + 1,
+        own,
     )
     .fetch_all(state.pool())
     .await?;
+    let mut items: Vec<TokenBody> = rows
+        .into_iter()
+        .map(|row| TokenBody {
+            id: row.id,
+            name: row.name,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            scope: ScopeBody { role: row.ceiling, session: row.session },
+            current: row.current,
+        })
+        .collect();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
     items.truncate(limit);
@@ -67,16 +173,20 @@ pub(crate) async fn list_tokens(
 pub(crate) struct TokenRequest {
     /// What it is for, in one line of at most 200 characters.
     name: String,
-    /// For how many days it is good; 1 to 365, 90 unless told otherwise.
+    /// For how many days it is good; 1 to 365. Unless told otherwise 90, or as long as the token
+    /// is good with which this is asked for.
     expires_in_days: Option<u32>,
+    /// What it is narrowed to; nothing unless told otherwise.
+    #[serde(default)]
+    scope: ScopeBody,
 }
 
 /// A new API token: its value is shown this once.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct NewTokenBody {
-    id: Uuid,
-    token: String,
-    expires_at: DateTime<Utc>,
+    pub(super) id: Uuid,
+    pub(super) token: String,
+    pub(super) expires_at: DateTime<Utc>,
 }
 
 /// Makes an API token for oneself. Its value is stored nowhere, so that a repeated request makes another.
@@ -89,20 +199,60 @@ pub(crate) async fn create_token(
 ) -> Answer<impl IntoResponse> {
     let name = line("name", &asked.body.name, 200)?;
     let days = within("expires_in_days", asked.body.expires_in_days.unwrap_or(90), 1..=365)?;
+    let scope = asked.body.scope.scope()?;
     let context = state.commands.context();
     let (id, secret) = (context.id(), Secret::draw(context, API_PREFIX));
     let expires_at = context.now() + TimeDelta::days(i64::from(days));
-    let token = NewToken { id, secret: &secret, name: &name, expires_at };
-    issue(&state, &asked, &token).await?;
+    let named = asked.body.expires_in_days.is_some();
+    let given = given_on(&state, &asked.caller, scope, expires_at, named).await;
+    let expires_at = asked.by.audited(&state, "token.create", None, given).await?;
+    if let Some(session) = scope.session {
+        let row = state.views.session(session).await?;
+        row.ok_or_else(|| Problem::field("scope.session", "there is no such session"))?;
+    }
+    let token = NewToken { id, secret: &secret, name: &name, expires_at, scope };
+    issue(&state, asked.caller.user, &token, &asked.by.caused(vec![])).await?;
     let token = secret.expose().to_owned();
-    Ok((StatusCode::CREATED, Json(NewTokenBody { id, token, expires_at })))
+    Ok((StatusCode::CREATED, NOT_STORED, Json(NewTokenBody { id, token, expires_at })))
 }
 
-async fn issue(state: &AppState, asked: &Asked<TokenRequest>, token: &NewToken<'_>) -> Answer<()> {
-    let caused = asked.by.caused(vec![]);
+/// A token gives on no more than it has, and not for longer: until when, which is as asked for, or where nothing
+/// was `named`, as long as that can be.
+async fn given_on(
+    state: &AppState,
+    caller: &Caller,
+    scope: TokenScope,
+    expires_at: DateTime<Utc>,
+    named: bool,
+) -> Answer<DateTime<Utc>> {
+    let Credential::Token(digest) = caller.credential else { return Ok(expires_at) };
+    if !scope.is_within(&caller.scope) {
+        let words = "is more than the token has with which this is asked for";
+        return Err(Problem::refused(StatusCode::FORBIDDEN, "token-scope", "scope", words));
+    }
+    let own = sqlx::query_scalar!(
+        "select expires_at from runtime.api_token where token_sha256 = $1",
+        &digest[..]
+    )
+    .fetch_one(state.pool())
+    .await?;
+    if expires_at <= own || !named {
+        return Ok(expires_at.min(own));
+    }
+    let words =
+        format!("is longer than the token is good with which this is asked for: until {own}");
+    Err(Problem::refused(StatusCode::FORBIDDEN, "token-scope", "expires_in_days", words))
+}
+
+pub(super) async fn issue(
+    state: &AppState,
+    user: UserId,
+    token: &NewToken<'_>,
+    caused: &Caused,
+) -> Answer<()> {
     for _ in 0..ATTEMPTS {
         let mut tx = state.pool().begin().await?;
-        match token.issue_in_tx(&state.commands, &mut tx, asked.caller.user, &caused).await {
+        match token.issue_in_tx(&state.commands, &mut tx, user, caused).await {
             Ok(()) => {
                 tx.commit().await?;
                 state.commands.doorbell().ring();
@@ -115,7 +265,7 @@ async fn issue(state: &AppState, asked: &Asked<TokenRequest>, token: &NewToken<'
     Err(CommandError::Contended.into())
 }
 
-/// Ends an API token.
+/// Ends an API token: requests with it are refused from then on, and its live streams close.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", operation_id = "revokeToken", tag = "access",
     params(("id" = Uuid, Path)),
     responses((status = 204, description = "It does not work any more")))]
@@ -140,18 +290,9 @@ pub(crate) async fn revoke_token(
             return Err(Problem::not_found("token"));
         }
         let event = Event::TokenRevoked { token: id };
-        match state
-            .commands
-            .actor_in_tx(&mut tx, user.into(), event, &asked.by.caused(vec![]))
-            .await
-        {
-            Ok(()) => {
-                tx.commit().await?;
-                state.commands.doorbell().ring();
-                return Ok(StatusCode::NO_CONTENT);
-            }
-            Err(CommandError::Contended) => {}
-            Err(error) => return Err(error.into()),
+        if committed(&state, tx, user, event, &asked.by.caused(vec![])).await? {
+            state.access.rights().changed();
+            return Ok(StatusCode::NO_CONTENT);
         }
     }
     Err(CommandError::Contended.into())

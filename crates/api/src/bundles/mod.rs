@@ -7,5 +7,5 @@ mod store;
 mod upload;
 
 pub use error::BundleError;
-pub use store::{Bundles, Content, Superseded, Uploader};
+pub use store::{Bundles, Content, Kept, Superseded, Uploader};
 pub use upload::Progress;

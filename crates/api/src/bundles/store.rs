@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::ids::{BundleDigest, Generation, RunId, SessionId};
+use domain::{
+    ids::{BundleDigest, Generation, RunId, SessionId},
+    settings::Retention,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder,
@@ -57,6 +60,22 @@ pub struct Content {
     pub range: Range<u64>,
     /// The bytes.
     pub bytes: BoxStream<'static, Result<Bytes, object_store::Error>>,
+}
+
+/// How long bundles are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Those that a newer one of the same run superseded.
+    pub superseded: Duration,
+    /// A session's older ones, in days; none: as long as the session.
+    pub days: Option<u32>,
+}
+
+impl From<&Retention> for Kept {
+    fn from(retention: &Retention) -> Self {
+        let minutes = u64::from(retention.superseded_bundle_minutes);
+        Self { superseded: Duration::from_secs(minutes * 60), days: retention.bundle_days }
+    }
 }
 
 impl Bundles {
@@ -144,10 +163,10 @@ impl Bundles {
         Ok(size.map(i64::unsigned_abs))
     }
 
-    /// Bundles that nothing will restore: superseded for longer than `age` by a newer one of the same
-    /// run, or of a deleted session; and not what another session began from. The session's head may be
-    /// among them.
-    pub async fn superseded(&self, age: Duration) -> Result<Vec<Superseded>, BundleError> {
+    /// Bundles that nothing will restore: superseded for long enough by a newer one of the same run, or of a
+    /// deleted session, or older than bundles are kept where their session has a newer one; and not what another
+    /// session began from. The session's head may be among them.
+    pub async fn superseded(&self, kept: Kept) -> Result<Vec<Superseded>, BundleError> {
         let rows = sqlx::query!(
             "select session, digest from runtime.artifact old
              where (
@@ -156,12 +175,16 @@ impl Bundles {
                    and new.uploaded_at < now() - make_interval(secs => $1))
                or exists (select from paddock.event
                  where stream = 'session-' || old.session and name = 'session.deleted')
+               or (old.uploaded_at < now() - make_interval(days => $2)
+                 and exists (select from runtime.artifact new
+                   where new.session = old.session and new.uploaded_at > old.uploaded_at))
              ) and not exists (select from paddock.event fork
                where fork.stream >= 'session-' and fork.stream < 'session.' and fork.version = 2
                  and fork.name = 'session.forked'
                  and position(convert_to(old.digest, 'UTF8') in fork.body) > 0)
              order by uploaded_at limit 1000",
-            age.as_secs_f64(),
+            kept.superseded.as_secs_f64(),
+            kept.days.map(|days| i32::try_from(days).unwrap_or(i32::MAX)),
         )
         .fetch_all(&self.pool)
         .await?;

@@ -2,7 +2,7 @@ use std::{convert::Infallible, time::Duration};
 
 use async_stream::stream;
 use axum::response::sse::Event;
-use domain::ids::Position;
+use domain::{access::Action, ids::Position};
 use futures::Stream;
 use tokio::{
     sync::{mpsc, watch},
@@ -12,19 +12,19 @@ use tokio::{
 
 use super::{
     changes,
-    message::{EventMessage, HelloEvent},
+    message::{EventMessage, HelloEvent, ResetEvent},
     output, run, sessions, system,
     topic::Topic,
 };
-use crate::{access::Caller, state::AppState};
+use crate::{
+    access::{Allowance, Caller, changed},
+    state::AppState,
+};
 
 /// How many messages wait for a reader; topics wait for room.
 const WAITING: usize = 8;
 /// How long a topic waits for room before the reader is given up: it comes back by its places.
 const SLOW: Duration = Duration::from_secs(30);
-/// How often it is looked at whether the reader may still read: a little less than 5 s after it may not,
-/// the stream is closed.
-const CHECK: Duration = Duration::from_secs(3);
 /// How long after the database failed it is asked again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long after something happened it is looked at, so that a burst makes one message.
@@ -65,13 +65,15 @@ pub(super) fn stream(
         let (sender, mut messages) = mpsc::channel(WAITING);
         let out = Out(sender);
         let mut tasks = JoinSet::new();
+        let lists = topics.iter().any(|topic| matches!(topic, Topic::Sessions(_)));
         {
-            let (state, out) = (state.clone(), out.clone());
+            let (state, out, caller) = (state.clone(), out.clone(), caller.clone());
             tasks.spawn(async move {
                 hello(&state, &out).await?;
+                let to = Allowance::of(&state, &caller);
                 let mut topics_watched = JoinSet::new();
                 for topic in topics {
-                    topics_watched.spawn(watched(state.clone(), topic, out.clone()));
+                    topics_watched.spawn(watched(state.clone(), to.clone(), topic, out.clone()));
                 }
                 // A topic that came to its end is no reason to end the others.
                 while let Some(ended) = topics_watched.join_next().await {
@@ -83,14 +85,14 @@ pub(super) fn stream(
             });
         }
         tasks.spawn(async move {
-            loop {
-                tokio::time::sleep(CHECK).await;
-                let may = timeout(CHECK / 2, caller.credential.caller(&state)).await;
-                // A database that does not answer says nothing about anybody.
-                if let Ok(Err(problem)) = may && problem.is_unauthenticated() {
-                    return Err::<(), Closed>(Closed);
-                }
+            changed(state.clone(), caller).await;
+            // Which sessions it sees may be others: it lists them anew.
+            if lists && let Ok(at) = state.views.projected().await {
+                let (topic, at) = ("sessions".to_owned(), at.to_string());
+                let reset = EventMessage::Reset(ResetEvent { topic, at });
+                let _ = timeout(RETRY, out.send(reset)).await;
             }
+            Err::<(), Closed>(Closed)
         });
         loop {
             tokio::select! {
@@ -98,7 +100,12 @@ pub(super) fn stream(
                     Some(message) => yield Ok(message),
                     None => return,
                 },
-                _ = tasks.join_next() => return,
+                _ = tasks.join_next() => {
+                    while let Ok(message) = messages.try_recv() {
+                        yield Ok(message);
+                    }
+                    return;
+                }
             }
         }
     }
@@ -111,11 +118,22 @@ async fn hello(state: &AppState, out: &Out) -> Result<(), Closed> {
     out.send(EventMessage::Hello(HelloEvent { server, epoch })).await
 }
 
-async fn watched(state: AppState, topic: Topic, out: Out) -> Result<(), Closed> {
+async fn watched(state: AppState, to: Allowance, topic: Topic, out: Out) -> Result<(), Closed> {
     let name = topic.to_string();
+    if let Topic::Run(id, _) | Topic::Output(id, _) | Topic::Changes(id) = topic {
+        let run = loop {
+            match state.authority.run(id).await {
+                Ok(run) => break run,
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        };
+        if to.on(Action::ReadRun, "run", run.as_ref()).is_err() {
+            return run::gone(name, &out).await;
+        }
+    }
     match topic {
-        Topic::Sessions(at) => sessions::watch(&state, name, at, &out).await,
-        Topic::Run(run, at) => run::watch(&state, name, run, at, &out).await,
+        Topic::Sessions(at) => sessions::watch(&state, &to, name, at, &out).await,
+        Topic::Run(run, at) => run::watch(&state, &to, name, run, at, &out).await,
         Topic::Output(run, at) => output::watch(&state, name, run, at, &out).await,
         Topic::Changes(run) => changes::watch(&state, name, run, &out).await,
         Topic::System => system::watch(&state, name, &out).await,

@@ -8,6 +8,7 @@ use super::{
     message::{EventMessage, GoneEvent, RunEvent},
 };
 use crate::{
+    access::Allowance,
     problem::Answer,
     runs::{RunBody, TimelineBody},
     state::AppState,
@@ -21,6 +22,7 @@ const POLL: Duration = Duration::from_secs(2);
 /// Tells what happens to a run.
 pub(super) async fn watch(
     state: &AppState,
+    to: &Allowance,
     topic: String,
     run: RunId,
     at: Option<StreamVersion>,
@@ -36,7 +38,7 @@ pub(super) async fn watch(
     };
     loop {
         let seen = *views.borrow_and_update();
-        match news(state, &topic, run, at).await {
+        match news(state, to, &topic, run, at).await {
             Ok(Some((event, newest))) => {
                 out.send(EventMessage::Run(event)).await?;
                 at = newest;
@@ -60,6 +62,7 @@ pub(super) async fn gone(topic: String, out: &Out) -> Result<(), Closed> {
 
 async fn news(
     state: &AppState,
+    to: &Allowance,
     topic: &str,
     run: RunId,
     at: StreamVersion,
@@ -71,7 +74,7 @@ async fn news(
     let event = RunEvent {
         topic: topic.to_owned(),
         at: newest.to_string(),
-        run: RunBody::one(state, row).await?,
+        run: RunBody::one(state, to, row).await?,
         events: TimelineBody::list(state, events).await?,
     };
     Ok(Some((event, newest)))

@@ -1,6 +1,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use domain::ids::{Position, RunId};
+use domain::{
+    access::Action,
+    ids::{Position, RunId},
+};
+use projections::model::SessionRow;
 use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep, sleep_until},
@@ -10,7 +14,12 @@ use super::{
     connection::{Closed, Out, RETRY, SETTLE, moved},
     message::{EventMessage, ResetEvent, SessionEvent},
 };
-use crate::{problem::Answer, sessions::SessionBody, state::AppState};
+use crate::{
+    access::Allowance,
+    problem::Answer,
+    sessions::{SessionBody, resource},
+    state::AppState,
+};
 
 /// More changes than this are not told one by one.
 const MOST: u32 = 200;
@@ -22,12 +31,14 @@ const POLL: Duration = Duration::from_secs(2);
 /// Tells of each session that changed.
 pub(super) async fn watch(
     state: &AppState,
+    to: &Allowance,
     topic: String,
     at: Option<Position>,
     out: &Out,
 ) -> Result<(), Closed> {
     let mut watch = Watch {
         state,
+        to,
         topic,
         out,
         at: Position::START,
@@ -49,6 +60,7 @@ pub(super) async fn watch(
 
 struct Watch<'a> {
     state: &'a AppState,
+    to: &'a Allowance,
     topic: String,
     out: &'a Out,
     at: Position,
@@ -90,17 +102,27 @@ impl Watch<'_> {
             self.at = now;
             return Ok(true);
         }
+        let newest = rows.last().map(|row| row.changed);
+        let rows: Vec<_> = rows.into_iter().filter(|row| self.sees(row)).collect();
         let places: Vec<(Position, uuid::Uuid, bool)> =
             rows.iter().map(|row| (row.changed, row.id.0, row.deleted)).collect();
         let there = rows.into_iter().filter(|row| !row.deleted).collect();
-        let Ok(bodies) = SessionBody::of(self.state, there).await else { return Ok(false) };
+        let Ok(bodies) = SessionBody::of(self.state, self.to, there).await else {
+            return Ok(false);
+        };
         let mut bodies = bodies.into_iter();
         for (at, id, deleted) in places {
             let session = if deleted { None } else { bodies.next() };
             self.tell(at, session, deleted.then_some(id)).await?;
             self.at = at;
         }
+        // What is not told is passed over all the same.
+        self.at = newest.unwrap_or(self.at);
         Ok(true)
+    }
+
+    fn sees(&self, row: &SessionRow) -> bool {
+        self.to.may(Action::ReadSession, &resource(row))
     }
 
     async fn tell(
@@ -144,7 +166,9 @@ impl Watch<'_> {
         let runs: Vec<RunId> = runs.into_iter().collect();
         let runs = self.state.views.runs_by_id(&runs).await?;
         let ids: BTreeSet<_> = runs.iter().map(|run| run.requested.session).collect();
-        let rows = self.state.views.sessions_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
-        SessionBody::of(self.state, rows).await
+        let mut rows =
+            self.state.views.sessions_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
+        rows.retain(|row| self.sees(row));
+        SessionBody::of(self.state, self.to, rows).await
     }
 }

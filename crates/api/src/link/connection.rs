@@ -16,6 +16,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     LinkState, Told,
@@ -34,7 +35,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// How often the identity of an open link is checked again.
 const RECHECK: Duration = Duration::from_mins(5);
 /// How often the run's stream is looked at without a ring: other replicas append too.
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_secs(3);
 /// The longest that one message to the peer may take.
 const SEND: Duration = Duration::from_secs(30);
 /// How long a refused peer may take to hang up.
@@ -134,6 +135,18 @@ struct Connection<'a> {
     asked: HashMap<u64, oneshot::Sender<Result<Answered, String>>>,
     asks: u64,
     heard: Instant,
+    /// Says that the link is alive.
+    touching: Option<AbortOnDropHandle<Result<bool, sqlx::Error>>>,
+}
+
+/// What came of it, once it is done. One that panicked is tried again at the next beat.
+async fn until(
+    touching: &mut Option<AbortOnDropHandle<Result<bool, sqlx::Error>>>,
+) -> Result<bool, sqlx::Error> {
+    match touching {
+        Some(task) => task.await.unwrap_or(Ok(true)),
+        None => std::future::pending().await,
+    }
 }
 
 impl<'a> Connection<'a> {
@@ -174,11 +187,12 @@ impl<'a> Connection<'a> {
             asked: HashMap::new(),
             asks: 0,
             heard: Instant::now(),
+            touching: None,
         })
     }
 
     async fn serve(&mut self) -> Ending {
-        let mut bell = self.link.commands.doorbell().listen();
+        let mut bell = self.link.commands.doorbell().listen_for(self.identified.run.into());
         let mut poll = interval(POLL);
         let mut beat = interval(BEAT);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -195,6 +209,7 @@ impl<'a> Connection<'a> {
                 () = bell.rung() => self.look().await,
                 _ = poll.tick() => self.look().await,
                 _ = beat.tick() => self.beat().await,
+                done = until(&mut self.touching) => self.touched(done),
             };
             if let Err(ending) = step {
                 return ending;
@@ -314,7 +329,18 @@ impl<'a> Connection<'a> {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(Ending::Gone),
         }
-        match store::touch(self.link, &self.identified, self.taken.epoch).await {
+        // Beside everything else: it waits for other links that say the same.
+        if self.touching.is_none() {
+            let (link, run, epoch) = (self.link.clone(), self.identified.run, self.taken.epoch);
+            let touch = async move { store::touch(&link, run, epoch).await };
+            self.touching = Some(AbortOnDropHandle::new(tokio::spawn(touch)));
+        }
+        Ok(())
+    }
+
+    fn touched(&mut self, touched: Result<bool, sqlx::Error>) -> Result<(), Ending> {
+        self.touching = None;
+        match touched {
             Ok(true) => Ok(()),
             Ok(false) => Err(TAKEN),
             // A store that is needed will say so.
@@ -356,6 +382,7 @@ async fn with_texts(
             answer(run, input, answers)
         }
         Told::Interrupt => Instruct::Interrupt,
+        Told::Egress(mode) => Instruct::Egress { mode },
         Told::Publish => Instruct::Publish,
         Told::SnapshotAndStop => Instruct::SnapshotAndStop,
         Told::Exit => Instruct::Exit,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::{
     event::{Event as AnyEvent, Recorded},
     ids::{Generation, InputId, MessageId, StreamVersion},
-    run::{Answer, Event, InputKind},
+    run::{Answer, EgressMode, Event, InputKind},
     text::TextRef,
 };
 
@@ -29,6 +29,8 @@ pub enum Told {
     Answer(InputId, Option<TextRef>),
     /// Abort the turn.
     Interrupt,
+    /// Leave by the gateway's door for this mode.
+    Egress(EgressMode),
     /// Publish.
     Publish,
     /// Take the last snapshot.
@@ -87,6 +89,7 @@ fn told(event: &Event, begun: bool, asked: &HashMap<InputId, InputKind>) -> Opti
             answer_to(input.clone(), *asked.get(input)?, answer)
         }
         Event::Interrupted {} if begun => Some(Told::Interrupt),
+        Event::EgressModeChanged { mode, .. } => Some(Told::Egress(*mode)),
         Event::FinishRequested { .. } => Some(Told::Publish),
         Event::CancelRequested {}
         | Event::TurnFailed { .. }

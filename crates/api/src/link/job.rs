@@ -77,7 +77,11 @@ impl JobSettings {
             branch_is_ours: published_before(commands, session).await?,
             author_name: author.name,
             author_email: author.email,
-            permission: (self.permission)(&requested.profile),
+            // Runs that were asked for before profiles had a history say nothing of it.
+            permission: match requested.harness.permission {
+                Some(permission) => permission,
+                None => (self.permission)(&requested.profile),
+            },
             model: self.model.clone(),
             link_timeout_seconds: requested.link_timeout_seconds,
             snapshot_interval_seconds: self.snapshot_interval_seconds,

@@ -25,6 +25,20 @@ pub async fn of_deleted_sessions(pool: &PgPool) -> Result<Vec<RunId>, sqlx::Erro
     Ok(runs.into_iter().map(RunId).collect())
 }
 
+/// Runs that ended more than so many days ago and of which output is still kept.
+pub async fn ended_before(pool: &PgPool, days: u32) -> Result<Vec<RunId>, sqlx::Error> {
+    let runs = sqlx::query_scalar!(
+        "select run from runtime.run_link held
+         where settled and seen_at < now() - make_interval(days => $1)
+           and exists (select from runtime.run_output o where o.run = held.run)
+         order by seen_at limit 1000",
+        i32::try_from(days).unwrap_or(i32::MAX),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(runs.into_iter().map(RunId).collect())
+}
+
 /// Which edition of a run's diff is kept, to be compared with an earlier answer; none where none is.
 pub(crate) async fn changes_edition(
     pool: &PgPool,

@@ -5,6 +5,7 @@
 //! it. Who may store is decided in that transaction by the link's epoch in the database, so a rival
 //! connection, on whichever replica, finds out at its next store.
 
+mod alive;
 mod bounds;
 mod connection;
 mod facts;
@@ -21,7 +22,7 @@ pub use identity::{Identified, Identities, Issued, Unidentified};
 pub use instructions::{Pending, Told, instructions};
 pub use job::{Author, JobSettings};
 pub(crate) use kept::changes_edition;
-pub use kept::{forget, kept_changes, of_deleted_sessions, pushed_subject};
+pub use kept::{ended_before, forget, kept_changes, of_deleted_sessions, pushed_subject};
 pub use registry::{AskError, Links};
 pub use router::{LinkState, router};
 pub use silence::{Silent, settle, silent};

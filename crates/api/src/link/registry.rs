@@ -9,12 +9,18 @@ use link::{Answered, Ask};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::alive::Alive;
+
 /// How many questions may wait for a connection to take them.
 const QUESTIONS: usize = 16;
 
 /// The links that this process holds: where questions to sidecars go. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Links(Arc<Mutex<HashMap<RunId, Held>>>);
+pub struct Links {
+    held: Arc<Mutex<HashMap<RunId, Held>>>,
+    /// Says of them that they are alive.
+    pub(super) alive: Arc<Alive>,
+}
 
 struct Held {
     epoch: u64,
@@ -80,7 +86,7 @@ impl Links {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Held>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -40,6 +40,9 @@ pub struct LinkState {
 /// How long the canary may take to answer.
 const CANARY: Duration = Duration::from_secs(5);
 
+/// What each link keeps ready for what comes next, in bytes: most of a thousand links wait.
+const READ_BUFFER: usize = 8 * 1024;
+
 /// The link listener's routes.
 pub fn router(state: LinkState) -> Router {
     Router::new()
@@ -63,6 +66,7 @@ async fn upgrade(
         Err(error) => return Err(error),
     };
     Ok(upgrade
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(move |socket| connection::serve(socket, state, caller))

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use commands::{CommandError, StoreError};
-use domain::ids::StreamVersion;
+use domain::ids::{RunId, StreamVersion};
 use link::{Body, Item};
 
 use super::{
@@ -71,19 +71,8 @@ pub(super) async fn take(
 }
 
 /// Says that the link is alive. False if another connection took it.
-pub(super) async fn touch(
-    link: &LinkState,
-    from: &Identified,
-    epoch: u64,
-) -> Result<bool, sqlx::Error> {
-    let touched = sqlx::query!(
-        "update runtime.run_link set seen_at = now() where run = $1 and epoch = $2",
-        from.run.0,
-        number(epoch),
-    )
-    .execute(link.commands.pool())
-    .await?;
-    Ok(touched.rows_affected() == 1)
+pub(super) async fn touch(link: &LinkState, run: RunId, epoch: u64) -> Result<bool, sqlx::Error> {
+    link.links.alive.touch(link.commands.pool(), run, number(epoch)).await
 }
 
 /// Stores frames that follow `acked` without a gap, all or none, together with the new high-water mark.
@@ -167,7 +156,7 @@ async fn store_once(
     }
     tx.commit().await?;
     if facts {
-        link.commands.doorbell().ring();
+        link.commands.doorbell().ring_for(from.run.into());
     }
     if !items.is_empty() {
         link.outputs.ring(from.run);

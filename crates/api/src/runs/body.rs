@@ -2,18 +2,20 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
+    access::{Action, Role},
     ids::TextId,
     run::{Probe, Usage},
     text::TextRef,
 };
-use projections::model::{PullRequest, RunRow, reason};
+use projections::model::{PullRequest, RunAction as Asked, RunRow, reason};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    names::{InputKind, ProbeVerdict, RunAction, RunFailure, RunOutcome, RunState},
+    access::Allowance,
+    names::{EgressMode, InputKind, ProbeVerdict, RunAction, RunFailure, RunOutcome, RunState},
     problem::Answer,
     state::AppState,
 };
@@ -44,7 +46,10 @@ pub(crate) struct RunBody {
     /// How many prompts it had.
     prompts: u32,
     profile: String,
-    egress: String,
+    /// What it may reach beside the model.
+    egress: EgressMode,
+    /// Who decided that, and why, where it was decided for this run.
+    egress_changed: Option<EgressChangeBody>,
     /// Whether the pull request is to be a draft.
     draft: bool,
     generation: Option<u32>,
@@ -75,8 +80,18 @@ pub(crate) struct RunBody {
     finished_at: Option<DateTime<Utc>>,
     created_by: Uuid,
     version: u64,
-    /// What may be asked of it now.
+    /// What the one who asks may ask of it now.
     allowed_actions: Vec<RunAction>,
+}
+
+/// A decision on what a run may reach.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct EgressChangeBody {
+    at: DateTime<Utc>,
+    /// As in the time line.
+    actor: String,
+    /// Why; null where nothing was said, or once erased.
+    reason: Option<String>,
 }
 
 /// A pull request.
@@ -147,14 +162,21 @@ type Texts = HashMap<TextId, String>;
 
 impl RunBody {
     /// A run with its texts.
-    pub(crate) async fn one(state: &AppState, row: RunRow) -> Answer<Self> {
+    pub(crate) async fn one(state: &AppState, to: &Allowance, row: RunRow) -> Answer<Self> {
+        let session = row.requested.session;
+        let role = to.roles([session]).await?.get(&session).copied();
         let ids: Vec<TextId> = row.texts().map(|text| text.reference).collect();
         let texts = state.views.texts(&ids).await?;
-        Ok(Self::with(row, &texts))
+        Ok(Self::with(row, role, &texts))
     }
 
     /// Runs for a list, with the beginnings of their prompts.
-    pub(crate) async fn list(state: &AppState, rows: Vec<RunRow>) -> Answer<Vec<Self>> {
+    pub(crate) async fn list(
+        state: &AppState,
+        to: &Allowance,
+        rows: Vec<RunRow>,
+    ) -> Answer<Vec<Self>> {
+        let roles = to.roles(rows.iter().map(|row| row.requested.session)).await?;
         let prompts: Vec<TextId> =
             rows.iter().filter_map(|row| row.prompt.as_ref()).map(|text| text.reference).collect();
         let is_prompt = |id: &TextId| prompts.contains(id);
@@ -164,10 +186,17 @@ impl RunBody {
             .collect();
         let mut texts = state.views.texts(&others).await?;
         texts.extend(state.views.beginnings(&prompts, BEGINNING).await?);
-        Ok(rows.into_iter().map(|row| Self::with(row, &texts)).collect())
+        let role = |row: &RunRow| roles.get(&row.requested.session).copied();
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let role = role(&row);
+                Self::with(row, role, &texts)
+            })
+            .collect())
     }
 
-    fn with(row: RunRow, texts: &Texts) -> Self {
+    fn with(row: RunRow, role: Option<Role>, texts: &Texts) -> Self {
         let text = |text: &TextRef| texts.get(&text.reference).map(String::as_str);
         let inputs = row.inputs.iter().map(|(id, input)| InputBody {
             id: id.0.clone(),
@@ -176,6 +205,11 @@ impl RunBody {
             detail: text(&input.detail).and_then(|detail| serde_json::from_str(detail).ok()),
             since: input.since,
             until: input.until,
+        });
+        let egress_changed = row.egress.changed.as_ref().map(|changed| EgressChangeBody {
+            at: changed.at,
+            actor: changed.actor.to_string(),
+            reason: changed.reason.as_ref().and_then(text).map(str::to_owned),
         });
         let deadline = TimeDelta::seconds(row.requested.deadline_seconds.into());
         let (sandbox, missing_limits) =
@@ -190,14 +224,15 @@ impl RunBody {
             failure: row.failure.map(Into::into),
             inputs: inputs.collect(),
             prompt: row.prompt.as_ref().and_then(text).map(str::to_owned),
-            allowed_actions: row.allowed_actions().into_iter().map(Into::into).collect(),
+            allowed_actions: allowed(role, &row).into_iter().map(Into::into).collect(),
             repo: row.requested.repo.to_string(),
             branch: row.requested.branch.to_string(),
             base: row.requested.base.to_string(),
             issue: row.requested.issue,
             prompts: row.prompts,
             profile: row.requested.profile,
-            egress: row.requested.egress,
+            egress: row.egress.mode.into(),
+            egress_changed,
             draft: row.requested.draft,
             generation: row.generation.map(|generation| generation.0),
             retries: row.retries,
@@ -218,4 +253,23 @@ impl RunBody {
             version: row.version.0,
         }
     }
+}
+
+/// What would be accepted of somebody now, by what they are to the run's session.
+fn allowed(role: Option<Role>, row: &RunRow) -> Vec<Asked> {
+    let mut actions = row.allowed_actions();
+    actions.retain(|asked| {
+        let action = match asked {
+            Asked::Prompt => Action::PromptRun,
+            Asked::Answer => Action::GiveInput,
+            Asked::Interrupt => Action::InterruptRun,
+            Asked::Finish => Action::FinishRun,
+            Asked::Cancel => Action::CancelRun,
+            Asked::Publish => Action::PublishRun,
+            Asked::WidenEgress => Action::OpenEgress,
+            Asked::NarrowEgress => Action::ChangeEgress,
+        };
+        role >= action.needs()
+    });
+    actions
 }

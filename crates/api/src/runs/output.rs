@@ -8,13 +8,13 @@ use axum::{
 };
 use chrono::TimeDelta;
 use domain::ids::RunId;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use projections::model::Workload;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
-    access::Caller,
+    access::{Caller, changed},
     output::Stored,
     problem::{Answer, Problem},
     request::{Id, Params},
@@ -50,7 +50,7 @@ const fn yes() -> bool {
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream")))]
 pub(crate) async fn stream_output(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Id(run): Id<RunId>,
     Params(query): Params<OutputQuery>,
     headers: HeaderMap,
@@ -63,7 +63,8 @@ pub(crate) async fn stream_output(
                 Problem::malformed("Last-Event-ID", "is not an id of this stream")
             })?,
         };
-    let items = items(state, run, after, query.follow);
+    let over = Box::pin(changed(state.clone(), caller));
+    let items = items(state, run, after, query.follow).take_until(over);
     Ok(Sse::new(items).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))))
 }
 

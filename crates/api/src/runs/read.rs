@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::RunBody;
 use crate::{
-    access::Caller,
+    access::{Allowance, Caller},
     answer::ListBody,
     problem::{Answer, Problem},
     request::{Id, ListQuery, Params, ReadQuery},
@@ -40,12 +40,12 @@ pub(crate) struct RunsQuery {
     responses((status = 200, description = "A part of the list", body = ListBody<RunBody>)))]
 pub(crate) async fn list_runs(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Params(query): Params<RunsQuery>,
 ) -> Answer<Json<ListBody<RunBody>>> {
     let RunsQuery { limit, cursor, at_least, active } = query;
     let list = ListQuery { limit, cursor, at_least };
-    listed(&state, &list, &RunFilter { session: None, active }).await
+    listed(&state, &caller, &list, &RunFilter { session: None, active }).await
 }
 
 /// Lists a session's runs, the newest first.
@@ -54,24 +54,27 @@ pub(crate) async fn list_runs(
     responses((status = 200, description = "A part of the list", body = ListBody<RunBody>)))]
 pub(crate) async fn list_session_runs(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Id(session): Id<SessionId>,
     Params(list): Params<ListQuery>,
 ) -> Answer<Json<ListBody<RunBody>>> {
     if state.views.session(session).await?.is_none() {
         return Err(Problem::not_found("session"));
     }
-    listed(&state, &list, &RunFilter { session: Some(session), active: false }).await
+    listed(&state, &caller, &list, &RunFilter { session: Some(session), active: false }).await
 }
 
 async fn listed(
     state: &AppState,
+    caller: &Caller,
     list: &ListQuery,
     filter: &RunFilter,
 ) -> Answer<Json<ListBody<RunBody>>> {
     state.at_least(list.at_least.as_deref()).await?;
-    let page = state.views.runs(filter, list.cursor.as_deref(), list.limit()?).await??;
-    let items = RunBody::list(state, page.items).await?;
+    let (limit, allowance) = (list.limit()?, Allowance::of(state, caller));
+    let sight = allowance.sight();
+    let page = state.views.runs(&sight, filter, list.cursor.as_deref(), limit).await??;
+    let items = RunBody::list(state, &allowance, page.items).await?;
     Ok(Json(ListBody { items, next: page.next.as_ref().map(Cursor::encode) }))
 }
 
@@ -81,12 +84,13 @@ async fn listed(
     responses((status = 200, description = "The run", body = RunBody)))]
 pub(crate) async fn get_run(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Id(id): Id<RunId>,
     Params(query): Params<ReadQuery>,
 ) -> Answer<Response> {
     state.at_least(query.at_least.as_deref()).await?;
     let row = state.views.run(id).await?.ok_or_else(|| Problem::not_found("run"))?;
     let etag = format!("\"{}\"", row.version);
-    Ok(([(header::ETAG, etag)], Json(RunBody::one(&state, row).await?)).into_response())
+    let body = RunBody::one(&state, &Allowance::of(&state, &caller), row).await?;
+    Ok(([(header::ETAG, etag)], Json(body)).into_response())
 }

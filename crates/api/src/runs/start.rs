@@ -2,13 +2,15 @@ use axum::{extract::State, http::StatusCode};
 use commands::Accepted;
 use domain::{
     ids::{RunId, SessionId},
-    run::{Command, Requested},
+    run::{self, Command, EgressMode, Harness, Requested},
     session::{self, State as Session},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::egress::{egress_mode, egress_reason, may_widen};
 use crate::{
+    access::Allowance,
     answer::{CommandBody, Done},
     problem::{Answer, Problem},
     request::{Asked, By, Id, text, within},
@@ -23,8 +25,11 @@ pub(crate) struct NewRun {
     pub(crate) prompt: String,
     /// The harness profile, `default` unless told otherwise.
     pub(crate) profile: Option<String>,
-    /// The egress mode: `github` is the one there is for now.
+    /// What it may reach beside the model: `github`, its repository, unless told otherwise; or `full`, any
+    /// public host through the gateway.
     pub(crate) egress: Option<String>,
+    /// Why it is to reach more than GitHub, kept on the record; at most 1,000 characters.
+    pub(crate) egress_reason: Option<String>,
     /// Whether the pull request is to be a draft.
     #[serde(default)]
     pub(crate) draft: bool,
@@ -45,13 +50,15 @@ pub(crate) async fn start_run(
     Id(session): Id<SessionId>,
     asked: Asked<NewRun>,
 ) -> Answer<Done> {
-    Ok(Done::created(start(&state, &asked.by, session, asked.body).await?))
+    let allowance = Allowance::of(&state, &asked.caller);
+    Ok(Done::created(start(&state, &asked.by, &allowance, session, asked.body).await?))
 }
 
 /// Starts a run of a session, whoever asks, and however.
 pub(crate) async fn start(
     state: &AppState,
     by: &By,
+    allowance: &Allowance,
     session: SessionId,
     new: NewRun,
 ) -> Answer<Accepted> {
@@ -59,37 +66,53 @@ pub(crate) async fn start(
     if let Some(first) = by.answered(state, NAME, Some(session.into())).await? {
         return Ok(first);
     }
-    let requested = requested(state, by, session, &new).await;
+    let requested = requested(state, by, allowance, session, &new).await;
+    let reason = egress_reason(new.egress_reason)?;
     let prompt = text("prompt", new.prompt)?;
     let requested = by.audited(state, NAME, Some(session.into()), requested).await?;
     let context = state.commands.context();
     let sealed = context.seal(prompt);
+    let reason = reason.map(|reason| context.seal(reason));
     let request = Command::Request {
         requested: Box::new(requested),
         message: context.message_id(),
         prompt: sealed.reference.clone(),
+        egress_reason: reason.as_ref().map(|reason| reason.reference.clone()),
     };
     let run = RunId(context.id());
-    let caused = by.caused(vec![sealed]);
+    let caused = by.caused(reason.into_iter().chain([sealed]).collect());
     Ok(state.commands.start_run(session, run, request, caused).await?)
 }
 
 async fn requested(
     state: &AppState,
     by: &By,
+    allowance: &Allowance,
     session: SessionId,
     new: &NewRun,
 ) -> Answer<Requested> {
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
     let profile_name = new.profile.clone().unwrap_or_else(|| "default".to_owned());
-    let profile = state.settings.profiles.get(&profile_name).ok_or_else(|| {
+    let effective = state.installation().now().await?;
+    let profile = effective.profile(&profile_name).ok_or_else(|| {
         let words = "there is no such profile";
         Problem::refused(unprocessable, "profile-not-found", "profile", words)
     })?;
-    let egress = new.egress.clone().unwrap_or_else(|| "github".to_owned());
-    if egress != "github" {
-        let words = "only github is there for now";
-        return Err(Problem::refused(unprocessable, "egress-not-there", "egress", words));
+    if let Some(fault) = state.settings.configured.place.faults(&profile).first() {
+        let words = format!("{profile_name} has {}: {}", fault.field, fault.words);
+        return Err(Problem::refused(unprocessable, "profile-not-here", "profile", words));
+    }
+    let egress = new.egress.clone().unwrap_or_else(|| profile.egress.clone());
+    let mode = egress_mode(state, &egress)?;
+    if mode == EgressMode::Github && new.egress_reason.is_some() {
+        let words = "a reason is given for more than github only";
+        return Err(Problem::refused(unprocessable, "egress-reason", "egress_reason", words));
+    }
+    if mode == EgressMode::Full {
+        if new.egress_reason.is_none() {
+            return Err(Problem::field("egress_reason", run::Rejection::EgressReason));
+        }
+        may_widen(state, allowance, session).await?;
     }
     let deadline = new.deadline_seconds.unwrap_or(profile.deadline_seconds);
     let linger = new.linger_seconds.unwrap_or(profile.linger_seconds);
@@ -123,5 +146,13 @@ async fn requested(
         memory_mib: profile.memory_mib,
         disk_mib: profile.disk_mib,
         max_retries: profile.max_retries,
+        harness: Harness {
+            image: profile.image,
+            runtime_class: profile.runtime_class,
+            cpu_millis: Some(profile.cpu_millis),
+            env: profile.env,
+            permission: Some(profile.permission),
+            settings: Some(effective.version()),
+        },
     })
 }

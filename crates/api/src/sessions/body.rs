@@ -1,13 +1,17 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::ids::{RunId, TextId};
-use projections::model::SessionRow;
+use domain::{
+    access::{Action, Resource, Role},
+    ids::{RunId, SessionId, TextId},
+};
+use projections::model::{SessionAction as Asked, SessionRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access::Allowance,
     names::{PullRequestState, RunState, SessionAction, SessionGroup},
     problem::Answer,
     runs::{InputBody, RunBody, UsageBody},
@@ -53,7 +57,9 @@ pub(crate) struct SessionBody {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     version: u64,
-    /// What may be asked of it now.
+    /// What the one who asks is to it.
+    role: Option<String>,
+    /// What the one who asks may ask of it now.
     allowed_actions: Vec<SessionAction>,
 }
 
@@ -77,13 +83,18 @@ pub(crate) struct SessionPullBody {
 }
 
 impl SessionBody {
-    /// Sessions with their runs and texts.
-    pub(crate) async fn of(state: &AppState, rows: Vec<SessionRow>) -> Answer<Vec<Self>> {
+    /// Sessions with their runs and texts, for somebody.
+    pub(crate) async fn of(
+        state: &AppState,
+        to: &Allowance,
+        rows: Vec<SessionRow>,
+    ) -> Answer<Vec<Self>> {
+        let roles = to.roles(rows.iter().map(|row| row.id)).await?;
         let ids: BTreeSet<RunId> =
             rows.iter().flat_map(|row| row.active_run.into_iter().chain(row.last_run)).collect();
         let runs = state.views.runs_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
         let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
-        let runs = RunBody::list(state, runs).await?;
+        let runs = RunBody::list(state, to, runs).await?;
         let runs: HashMap<RunId, RunBody> = ids.into_iter().zip(runs).collect();
         let titles: Vec<TextId> = rows.iter().map(|row| row.title.reference).collect();
         let titles = state.views.texts(&titles).await?;
@@ -93,7 +104,8 @@ impl SessionBody {
             // The agent's own words, where they are the newest that there is.
             let said = row.active_run.and_then(|run| doing.remove(&run));
             let (text, at) = said.filter(|(_, at)| *at > row.last.1).unwrap_or(row.last.clone());
-            Self::with(state, row, LastBody { text, at }, &runs, &titles)
+            let allowed = allowed(to, roles.get(&row.id).copied(), &row);
+            Self::with(state, row, allowed, LastBody { text, at }, &runs, &titles)
         });
         Ok(bodies.collect())
     }
@@ -101,6 +113,7 @@ impl SessionBody {
     fn with(
         state: &AppState,
         row: SessionRow,
+        (role, allowed): (Option<Role>, Vec<Asked>),
         last: LastBody,
         runs: &HashMap<RunId, RunBody>,
         titles: &HashMap<TextId, String>,
@@ -125,7 +138,8 @@ impl SessionBody {
             issue: row.issue,
             title: titles.get(&row.title.reference).cloned(),
             archived: row.archived,
-            allowed_actions: row.allowed_actions().into_iter().map(Into::into).collect(),
+            role: role.map(|role| role.as_str().to_owned()),
+            allowed_actions: allowed.into_iter().map(Into::into).collect(),
             active_run: run(row.active_run),
             last_run: run(row.last_run),
             runs: row.runs,
@@ -145,4 +159,30 @@ impl SessionBody {
             version: row.version.0,
         }
     }
+}
+
+/// What somebody is to a session, and what would be accepted of them now.
+fn allowed(to: &Allowance, role: Option<Role>, row: &SessionRow) -> (Option<Role>, Vec<Asked>) {
+    let mut actions = row.allowed_actions();
+    actions.retain(|asked| {
+        let action = match asked {
+            Asked::Start => Action::StartRun,
+            Asked::Rename => Action::RenameSession,
+            Asked::Archive => Action::ArchiveSession,
+            Asked::Restore => Action::RestoreSession,
+            Asked::Delete => Action::DeleteSession,
+            Asked::Fork => Action::ForkSession,
+            Asked::Share => Action::ShareSession,
+        };
+        let begins = *asked == Asked::Fork;
+        role >= action.needs()
+            && (!begins || to.may(Action::CreateSession, &Resource::Repository(row.repo.clone())))
+    });
+    (role, actions)
+}
+
+/// What a session is to a decision.
+pub(crate) fn resource(row: &SessionRow) -> Resource {
+    let (id, owner, repo): (SessionId, _, _) = (row.id, row.owner, row.repo.clone());
+    Resource::Session { id, owner, repo }
 }

@@ -1,6 +1,7 @@
 use axum::{extract::State, http::StatusCode};
 use commands::Accepted;
 use domain::{
+    access::{Action, Resource},
     github::{Branch, Repository},
     ids::SessionId,
     session::{Command, Created},
@@ -10,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    access::Allowance,
     answer::{CommandBody, Done},
     github::GitHubError,
     problem::{Answer, Problem},
@@ -42,16 +44,22 @@ pub(crate) async fn create_session(
     State(state): State<AppState>,
     asked: Asked<NewSession>,
 ) -> Answer<Done> {
-    Ok(Done::created(create(&state, &asked.by, &asked.body).await?))
+    let allowance = Allowance::of(&state, &asked.caller);
+    Ok(Done::created(create(&state, &asked.by, &allowance, &asked.body).await?))
 }
 
 /// Starts a line of work, whoever asks, and however.
-pub(crate) async fn create(state: &AppState, by: &By, new: &NewSession) -> Answer<Accepted> {
+pub(crate) async fn create(
+    state: &AppState,
+    by: &By,
+    allowance: &Allowance,
+    new: &NewSession,
+) -> Answer<Accepted> {
     const NAME: &str = "session.create";
     if let Some(first) = by.answered(state, NAME, None).await? {
         return Ok(first);
     }
-    let settled = settled(state, new).await;
+    let settled = settled(state, allowance, new).await;
     let Settled { repo, base, title } = by.audited(state, NAME, None, settled).await?;
     let context = state.commands.context();
     let id = SessionId(context.id());
@@ -76,7 +84,7 @@ struct Settled {
     title: String,
 }
 
-async fn settled(state: &AppState, new: &NewSession) -> Answer<Settled> {
+async fn settled(state: &AppState, allowance: &Allowance, new: &NewSession) -> Answer<Settled> {
     let repo: Repository = new.repo.parse().map_err(|error| Problem::field("repo", error))?;
     let base = new.base.as_deref().map(str::parse).transpose();
     let base: Option<Branch> = base.map_err(|error| Problem::field("base", error))?;
@@ -84,6 +92,8 @@ async fn settled(state: &AppState, new: &NewSession) -> Answer<Settled> {
     if title.is_none() && new.issue.is_none() {
         return Err(Problem::field("title", "is needed where no issue is named"));
     }
+    // Before the forge is asked: of what one may not use nothing is said.
+    allowance.demand(Action::CreateSession, &Resource::Repository(repo.clone()))?;
     let about = state.github.repository(&repo).await?;
     if let Some(words) = about.why_not_writable() {
         return Err(refused("repository-not-writable", "repo", words));

@@ -1,5 +1,6 @@
 use axum::{extract::State, http::StatusCode};
 use domain::{
+    access::{Action, Resource},
     ids::{BundleDigest, SessionId},
     session::{self, BundleInfo, Command, Created, State as Session},
 };
@@ -8,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::create::{MAX_TITLE, working_branch};
 use crate::{
+    access::Allowance,
     answer::{CommandBody, Done},
     problem::{Answer, Problem},
     request::{Asked, Id, line},
@@ -69,6 +71,8 @@ async fn settled(
             "there is no such session",
         ));
     };
+    let allowance = Allowance::of(state, &asked.caller);
+    allowance.demand(Action::CreateSession, &Resource::Repository(origin.created.repo.clone()))?;
     asked.by.matches(version)?;
     let none = |words| {
         let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -12,9 +12,9 @@ use projections::{Counts, Cursor, SessionFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub(crate) use super::body::SessionBody;
+pub(crate) use super::body::{SessionBody, resource};
 use crate::{
-    access::Caller,
+    access::{Allowance, Caller},
     names::SessionGroup,
     problem::{Answer, Problem},
     request::{Id, ListQuery, Params, ReadQuery},
@@ -76,7 +76,7 @@ pub(crate) struct CountsBody {
     responses((status = 200, description = "A part of the list", body = SessionsBody)))]
 pub(crate) async fn list_sessions(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Params(query): Params<SessionsQuery>,
 ) -> Answer<Json<SessionsBody>> {
     let filter = filter(&query)?;
@@ -84,10 +84,12 @@ pub(crate) async fn list_sessions(
     let list = ListQuery { limit, cursor, at_least };
     state.at_least(list.at_least.as_deref()).await?;
     let limit = list.limit()?;
+    let allowance = Allowance::of(&state, &caller);
     // Before the list: what comes in between is told again, not left out.
     let position = state.views.projected().await?;
-    let page = state.views.sessions(&filter, list.cursor.as_deref(), limit).await??;
-    let items = SessionBody::of(&state, page.items).await?;
+    let sight = allowance.sight();
+    let page = state.views.sessions(&sight, &filter, list.cursor.as_deref(), limit).await??;
+    let items = SessionBody::of(&state, &allowance, page.items).await?;
     Ok(Json(SessionsBody { items, next: page.next.as_ref().map(Cursor::encode), position }))
 }
 
@@ -112,11 +114,12 @@ fn filter(query: &SessionsQuery) -> Answer<SessionFilter> {
     responses((status = 200, description = "The numbers", body = CountsBody)))]
 pub(crate) async fn count_sessions(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Params(query): Params<ReadQuery>,
 ) -> Answer<Json<CountsBody>> {
     state.at_least(query.at_least.as_deref()).await?;
-    let Counts { needs_you, working, waiting, done, archived } = state.views.counts().await?;
+    let sight = Allowance::of(&state, &caller).sight();
+    let Counts { needs_you, working, waiting, done, archived } = state.views.counts(&sight).await?;
     Ok(Json(CountsBody { needs_you, working, waiting, done, archived }))
 }
 
@@ -126,7 +129,7 @@ pub(crate) async fn count_sessions(
     responses((status = 200, description = "The session", body = SessionBody)))]
 pub(crate) async fn get_session(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Id(id): Id<SessionId>,
     Params(query): Params<ReadQuery>,
 ) -> Answer<Response> {
@@ -136,7 +139,8 @@ pub(crate) async fn get_session(
     if row.pull_request.is_some() {
         state.pulls.look_at(id);
     }
-    let body = SessionBody::of(&state, vec![row]).await?.pop();
+    let allowance = Allowance::of(&state, &caller);
+    let body = SessionBody::of(&state, &allowance, vec![row]).await?.pop();
     let body = body.ok_or_else(|| Problem::not_found("session"))?;
     Ok(([(header::ETAG, etag)], Json(body)).into_response())
 }

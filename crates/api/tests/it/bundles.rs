@@ -278,7 +278,8 @@ async fn only_what_a_newer_bundle_of_the_run_superseded_may_be_removed() {
     }
     let names = [0, 1, 2].map(|n| BundleDigest(digest(&[n; 10])));
     let superseded = async |age| -> Vec<BundleDigest> {
-        let found = world.bundles.superseded(age).await.unwrap();
+        let kept = api::bundles::Kept { superseded: age, days: None };
+        let found = world.bundles.superseded(kept).await.unwrap();
         found.into_iter().map(|bundle| bundle.digest).collect()
     };
     let now = std::time::Duration::ZERO;

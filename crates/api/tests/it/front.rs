@@ -4,15 +4,24 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::{
     AppState, Settings,
-    access::{Known, issue_local_token},
+    access::{Access, AccessSettings, issue_local_token, local_user},
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
-    profiles::Profiles,
     pulls::PullChecks,
+    settings::Configured as Settled,
     system::{Probe, System},
 };
-use commands::{Progress, sequencer};
-use domain::ids::Position;
+use commands::{
+    Caused, Progress,
+    access::{Authority, Configured},
+    sequencer,
+};
+use domain::{
+    access::{Role, Scope, Subject},
+    binding::Grant,
+    event::{Actor, Part},
+    ids::{Position, UserId},
+};
 use projections::{Health, Views};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -27,7 +36,10 @@ pub(crate) struct Front {
     pub(crate) views: Views,
     pub(crate) progress: Progress,
     pub(crate) token: String,
+    /// Whose the token is.
+    pub(crate) admin: UserId,
     pub(crate) http: reqwest::Client,
+    state: AppState,
     gateway: GatewayState,
     base: String,
     stop: CancellationToken,
@@ -46,8 +58,26 @@ impl Front {
         Self::with(|_, _| {}).await
     }
 
+    /// With this configuration.
+    pub(crate) async fn configured(configured: Settled) -> Self {
+        Self::made(|_, _| {}, configured, true).await
+    }
+
     /// `change` is called before anything is served.
     pub(crate) async fn with(change: impl FnOnce(&mut Vec<Probe>, &Progress)) -> Self {
+        Self::made(change, Settled::default(), true).await
+    }
+
+    /// One whose admin is one by configuration, or else by a binding alone.
+    pub(crate) async fn with_admin(by_configuration: bool) -> Self {
+        Self::made(|_, _| {}, Settled::default(), by_configuration).await
+    }
+
+    async fn made(
+        change: impl FnOnce(&mut Vec<Probe>, &Progress),
+        settled: Settled,
+        by_configuration: bool,
+    ) -> Self {
         let world = World::new().await;
         let pool = world.pool().clone();
         projections::prepare(&pool).await.unwrap();
@@ -86,8 +116,22 @@ impl Front {
         change(&mut probes, &progress);
         let system = System::new(probes, None, context.clock.clone());
         tokio::spawn(system.clone().run(stop.clone()));
+        let admin = local_user(&pool, &context).await.unwrap();
+        let mut configured = Configured::default();
+        if by_configuration {
+            configured.users.push(admin);
+        } else {
+            let (subject, role, scope) = (Subject::User(admin), Role::Admin, Scope::Global);
+            let grant = Grant { subject, role, scope, repositories: vec![] };
+            let caused = Caused::by(Actor::System(Part::Operator));
+            world.commands.grant_role(grant, caused).await.unwrap();
+        }
+        let authority = Authority::load(pool.clone(), configured).await.unwrap();
+        let (refreshed, over) = (authority.clone(), stop.clone());
+        tokio::spawn(async move { refreshed.refresh_until(over).await });
         let state = AppState {
             commands: world.commands.clone(),
+            authority: authority.clone(),
             views: views.clone(),
             github,
             outputs: world.outputs.clone(),
@@ -96,17 +140,78 @@ impl Front {
             links: world.links.clone(),
             pulls: PullChecks::default(),
             system,
-            known: Known::default(),
+            access: Access::new(AccessSettings::local()),
             settings: Arc::new(Settings {
                 public_url: Url::parse(&base).unwrap(),
-                profiles: Profiles::default(),
+                configured: Arc::new(settled),
+                egress_full: true,
             }),
         };
-        let router = api::router(state);
+        let router = api::router(state.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let token = issue_local_token(&pool, &context).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { world, forge, views, progress, token, http, gateway, base, stop }
+        Self { world, forge, views, progress, token, admin, http, state, gateway, base, stop }
+    }
+
+    /// Another replica, with a memory of its own of who may do what; where it listens.
+    pub(crate) async fn replica(&self) -> String {
+        let configured = Configured { users: vec![self.admin], ..Configured::default() };
+        let authority = Authority::load(self.world.pool().clone(), configured).await.unwrap();
+        let (refreshed, over) = (authority.clone(), self.stop.clone());
+        tokio::spawn(async move { refreshed.refresh_until(over).await });
+        let access = Access::new(AccessSettings::local());
+        let state = AppState { authority, access, ..self.state.clone() };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = api::router(state);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    /// An API token of somebody's.
+    pub(crate) async fn token_of(&self, user: UserId) -> String {
+        let token = format!("pdk_{}", uuid::Uuid::now_v7());
+        sqlx::query(
+            "insert into runtime.person (id, issuer, subject, name, created_at)
+             values ($1, 'https://id.test', $2, 'Somebody', now()) on conflict do nothing",
+        )
+        .bind(user.0)
+        .bind(user.to_string())
+        .execute(self.world.pool())
+        .await
+        .unwrap();
+        sqlx::query(
+            "insert into runtime.api_token (id, token_sha256, person, name, created_at, expires_at)
+             values ($1, sha256($2), $3, 'test', now(), now() + interval '1 hour')",
+        )
+        .bind(uuid::Uuid::now_v7())
+        .bind(token.as_bytes())
+        .bind(user.0)
+        .execute(self.world.pool())
+        .await
+        .unwrap();
+        token
+    }
+
+    /// Gives somebody a role, as the admin; a maintainer of everything is one of all repositories.
+    pub(crate) async fn bind(&self, subject: &str, role: &str, scope: &str) -> String {
+        let all = if role == "maintainer" && scope == "global" { vec!["*"] } else { vec![] };
+        let new = serde_json::json!({
+            "subject": subject, "role": role, "scope": scope, "repositories": all,
+        });
+        if !scope.starts_with("credential") {
+            return self.post("/api/v1/role-bindings", &new).await;
+        }
+        // There may be no such credential here: the binding is made without being asked for.
+        let subject = subject.strip_prefix("user:").and_then(|id| id.parse().ok()).unwrap();
+        let role = Role::ALL.into_iter().find(|known| known.as_str() == role).unwrap();
+        let (subject, scope) = (Subject::User(subject), scope.parse().unwrap());
+        let grant = Grant { subject, role, scope, repositories: vec![] };
+        let caused = Caused::by(Actor::System(Part::Operator));
+        let accepted = self.world.commands.grant_role(grant, caused).await.unwrap();
+        self.state.authority.refresh().await.unwrap();
+        accepted.target.to_string()
     }
 
     /// A gateway that asks for its policies again and again, until it is aborted.

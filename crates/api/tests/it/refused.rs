@@ -229,7 +229,8 @@ fn bad_requests(session: &str, run: &str) -> Vec<Bad> {
         bad(M::POST, &runs, vec![b'x'; 7 * 1024 * 1024], 413, "body"),
         bad(M::POST, &runs, b"{\"prompt\":\"a\xc3\x28b\"}".to_vec(), 400, "prompt"),
         bad(M::POST, &runs, new(json!({ "prompt": "p", "profile": "none" })), 422, "profile"),
-        bad(M::POST, &runs, new(json!({ "prompt": "p", "egress": "full" })), 422, "egress"),
+        bad(M::POST, &runs, new(json!({ "prompt": "p", "egress": "all" })), 422, "egress"),
+        bad(M::POST, &runs, new(json!({ "prompt": "p", "egress": "full" })), 422, "egress_reason"),
         bad(
             M::POST,
             &runs,

@@ -148,7 +148,16 @@ impl World {
         self.admitted_with(|_| {}).await
     }
 
+    /// As [`admitted`](Self::admitted), somebody's.
+    pub(crate) async fn admitted_of(&self, owner: UserId) -> Workload {
+        self.admitted_for(owner, |_| {}).await
+    }
+
     pub(crate) async fn admitted_with(&self, change: impl FnOnce(&mut Requested)) -> Workload {
+        self.admitted_for(self.owner, change).await
+    }
+
+    async fn admitted_for(&self, owner: UserId, change: impl FnOnce(&mut Requested)) -> Workload {
         let context = self.commands.context();
         let session = SessionId(context.id());
         let run = RunId(context.id());
@@ -159,19 +168,20 @@ impl World {
             branch: format!("paddock/{session}").parse().unwrap(),
             title: title.reference.clone(),
             issue: None,
-            owner: self.owner,
+            owner,
         };
         let mut caused = self.caused();
         caused.texts.push(title);
         let create = session::Command::Create(created.clone());
         self.commands.session(session, create, caused).await.unwrap();
         let prompt = context.seal("Please fix the bug".to_owned());
-        let mut requested = requested(session, self.owner, &created);
+        let mut requested = requested(session, owner, &created);
         change(&mut requested);
         let request = run::Command::Request {
             requested: Box::new(requested),
             message: context.message_id(),
             prompt: prompt.reference.clone(),
+            egress_reason: None,
         };
         let mut caused = self.caused();
         caused.texts.push(prompt);
@@ -280,6 +290,7 @@ fn requested(session: SessionId, owner: UserId, created: &session::Created) -> R
         memory_mib: 2048,
         disk_mib: 2048,
         max_retries: 2,
+        harness: domain::run::Harness::default(),
     }
 }
 

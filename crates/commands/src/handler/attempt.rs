@@ -24,7 +24,7 @@ const ATTEMPTS: u32 = 12;
 
 impl Commands {
     /// Tries until it is appended, answered or refused. A refusal goes to the actor's own stream.
-    pub(super) async fn handle(
+    pub(crate) async fn handle(
         &self,
         work: Work,
         caused: Caused,
@@ -45,7 +45,7 @@ impl Commands {
             match self.once(&mut connection, work, caused, Some(&self.recent)).await {
                 Err(CommandError::Contended) => self.back_off(attempt).await,
                 Ok(accepted) => {
-                    self.doorbell.ring();
+                    self.doorbell.ring_for(accepted.stream);
                     return Ok(accepted);
                 }
                 Err(error) => return Err(error),
@@ -56,7 +56,7 @@ impl Commands {
 
     /// One attempt within a caller's transaction. A failed insert would end that, so that the idempotency
     /// key is looked up first.
-    pub(super) async fn in_tx(
+    pub(crate) async fn in_tx(
         &self,
         connection: &mut PgConnection,
         work: &Work,
@@ -154,7 +154,7 @@ impl Commands {
             let unit = Unit::new(&self.context, caused.actor, vec![append], &caused.texts);
             match unit.insert(&self.pool, None).await {
                 Ok(()) => {
-                    self.doorbell.ring();
+                    self.doorbell.ring_for(stream);
                     return Ok(());
                 }
                 Err(AppendError::Store(error)) => return Err(error.into()),

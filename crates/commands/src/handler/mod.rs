@@ -3,21 +3,22 @@
 mod attempt;
 mod recent;
 mod refused;
-mod work;
+pub(crate) mod work;
 
 use std::sync::Arc;
 
 use domain::{
     event::{Actor, Event, Recorded},
     ids::{Generation, RunId, SessionId, StreamVersion},
-    run, session,
+    run, session, settings,
     stream::StreamId,
 };
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::{
-    Accepted, Caused, CommandError, Context, Doorbell, Idempotency, StoreError,
+    Accepted, Caused, CommandError, Context, Doorbell, Idempotency, SettingsLog, StoreError,
     handler::{recent::Recent, work::Work},
+    settings::KnownSettings,
     store::{self, Append, AppendError, append::Unit, key::first_answer, load},
 };
 
@@ -28,13 +29,20 @@ pub struct Commands {
     context: Context,
     doorbell: Doorbell,
     recent: Arc<Recent>,
+    settings: Arc<KnownSettings>,
 }
 
 impl Commands {
     /// Handles commands on the event log in `pool`.
     #[must_use]
     pub fn new(pool: PgPool, context: Context) -> Self {
-        Self { pool, context, doorbell: Doorbell::new(), recent: Arc::default() }
+        Self {
+            pool,
+            context,
+            doorbell: Doorbell::new(),
+            recent: Arc::default(),
+            settings: Arc::default(),
+        }
     }
 
     /// The clock and the randomness in use.
@@ -74,6 +82,15 @@ impl Commands {
         caused: Caused,
     ) -> Result<Accepted, CommandError> {
         self.handle(Work::of_run(id, command), caused).await
+    }
+
+    /// Handles a command about the installation's settings.
+    pub async fn settings(
+        &self,
+        command: settings::Command,
+        caused: Caused,
+    ) -> Result<Accepted, CommandError> {
+        self.handle(Work::Settings { command }, caused).await
     }
 
     /// Makes a run and makes it the session's active one, in one transaction. `If-Match` is about the
@@ -129,6 +146,11 @@ impl Commands {
     pub async fn load_run(&self, id: RunId) -> Result<(run::State, StreamVersion), StoreError> {
         let loaded = store::load(&self.pool, id.into()).await?;
         Ok((work::fold_run(&loaded.events), loaded.version.get()))
+    }
+
+    /// The settings as they are now, with all that was ever changed.
+    pub async fn load_settings(&self) -> Result<Arc<SettingsLog>, StoreError> {
+        self.settings.load(&self.pool).await
     }
 
     /// A run's events after a version, in order.

@@ -1,9 +1,10 @@
 //! What a command comes to: which streams it loads, and what it would append to each.
 
 use domain::{
+    binding,
     event::Event,
-    ids::{EventId, Generation, RunId, SessionId},
-    run, session,
+    ids::{BindingId, EventId, Generation, RunId, SessionId},
+    run, session, settings,
     stream::StreamId,
 };
 use sqlx::PgConnection;
@@ -17,7 +18,7 @@ use crate::{
 
 /// One command, with the streams it is about.
 #[derive(Clone, Debug)]
-pub(super) enum Work {
+pub(crate) enum Work {
     Session {
         id: SessionId,
         command: session::Command,
@@ -30,6 +31,13 @@ pub(super) enum Work {
         session: SessionId,
         run: RunId,
         request: run::Command,
+    },
+    Settings {
+        command: settings::Command,
+    },
+    Binding {
+        id: BindingId,
+        command: binding::Command,
     },
     StoreSnapshot {
         run: RunId,
@@ -66,6 +74,8 @@ impl Work {
     pub(super) fn stream(&self) -> StreamId {
         match self {
             Self::Session { id, .. } => (*id).into(),
+            Self::Settings { .. } => StreamId::SETTINGS,
+            Self::Binding { id, .. } => (*id).into(),
             Self::Run { id: run, .. }
             | Self::StartRun { run, .. }
             | Self::StoreSnapshot { run, .. } => (*run).into(),
@@ -88,6 +98,11 @@ impl Work {
                 (if makes { None } else { Some((*id).into()) }, name)
             }
             Self::Run { id, command } => (Some((*id).into()), run_command(command)),
+            Self::Settings { command } => (Some(StreamId::SETTINGS), settings_command(command)),
+            Self::Binding { id, command } => match command {
+                binding::Command::Grant(_) => (None, "binding.grant"),
+                binding::Command::Revoke { .. } => (Some((*id).into()), "binding.revoke"),
+            },
             Self::StartRun { session, .. } => (Some((*session).into()), "run.start"),
             Self::StoreSnapshot { run, .. } => (Some((*run).into()), "run.report.snapshot"),
         }
@@ -97,7 +112,10 @@ impl Work {
     pub(super) fn recall(&self, recent: &Recent) -> Option<Remembered> {
         match self {
             Self::Session { .. } | Self::Run { .. } => recent.take(self.stream()),
-            Self::StartRun { .. } | Self::StoreSnapshot { .. } => None,
+            Self::Settings { .. }
+            | Self::Binding { .. }
+            | Self::StartRun { .. }
+            | Self::StoreSnapshot { .. } => None,
         }
     }
 
@@ -145,6 +163,16 @@ impl Work {
                 }
                 plan.known = Some(Known::Run(state));
                 Ok(plan)
+            }
+            Self::Settings { command } => {
+                let loaded = load_on(&mut *connection, StreamId::SETTINGS).await?;
+                let state = fold_settings(&loaded.events);
+                Ok(Plan::of(loaded.version, settings::decide(&state, command.clone())))
+            }
+            Self::Binding { id, command } => {
+                let loaded = load_on(&mut *connection, (*id).into()).await?;
+                let state = fold_binding(&loaded.events);
+                Ok(Plan::of(loaded.version, binding::decide(&state, command.clone())))
             }
             Self::StartRun { session, run, request } => {
                 let loaded = load_on(&mut *connection, (*run).into()).await?;
@@ -262,14 +290,42 @@ async fn also_or(
 pub(super) fn fold_session(events: &[Event]) -> session::State {
     session::fold(events.iter().filter_map(|event| match event {
         Event::Session(event) => Some(event),
-        Event::Run(_) | Event::Actor(_) | Event::Log(_) => None,
+        Event::Run(_)
+        | Event::Actor(_)
+        | Event::Log(_)
+        | Event::Settings(_)
+        | Event::Binding(_) => None,
     }))
 }
 
 pub(super) fn fold_run(events: &[Event]) -> run::State {
     run::fold(events.iter().filter_map(|event| match event {
         Event::Run(event) => Some(event),
-        Event::Session(_) | Event::Actor(_) | Event::Log(_) => None,
+        Event::Session(_)
+        | Event::Actor(_)
+        | Event::Log(_)
+        | Event::Settings(_)
+        | Event::Binding(_) => None,
+    }))
+}
+
+pub(super) fn fold_settings(events: &[Event]) -> settings::State {
+    settings::fold(events.iter().filter_map(|event| match event {
+        Event::Settings(event) => Some(event),
+        Event::Session(_) | Event::Run(_) | Event::Actor(_) | Event::Log(_) | Event::Binding(_) => {
+            None
+        }
+    }))
+}
+
+pub(crate) fn fold_binding(events: &[Event]) -> binding::State {
+    binding::fold(events.iter().filter_map(|event| match event {
+        Event::Binding(event) => Some(event),
+        Event::Session(_)
+        | Event::Run(_)
+        | Event::Actor(_)
+        | Event::Log(_)
+        | Event::Settings(_) => None,
     }))
 }
 
@@ -299,6 +355,16 @@ const fn session_command(command: &session::Command) -> &'static str {
     }
 }
 
+const fn settings_command(command: &settings::Command) -> &'static str {
+    match command {
+        settings::Command::ChangeLimits(_) => "settings.change-limits",
+        settings::Command::ChangeAllowList(_) => "settings.change-allow-list",
+        settings::Command::ChangeProfile { .. } => "settings.change-profile",
+        settings::Command::RemoveProfile { .. } => "settings.remove-profile",
+        settings::Command::ChangeRetention(_) => "settings.change-retention",
+    }
+}
+
 const fn run_command(command: &run::Command) -> &'static str {
     match command {
         run::Command::Request { .. } => "run.start",
@@ -312,6 +378,7 @@ const fn run_command(command: &run::Command) -> &'static str {
         run::Command::ReportTurnStarted { .. } => "run.report.turn-started",
         run::Command::ReportTurnEnded { .. } => "run.report.turn-ended",
         run::Command::ReportTurnFailed { .. } => "run.report.turn-failed",
+        run::Command::ChangeEgress { .. } => "run.change-egress",
         run::Command::Interrupt => "run.interrupt",
         run::Command::ReportInputRequired { .. } => "run.report.input-required",
         run::Command::ReportInputWithdrawn { .. } => "run.report.input-withdrawn",

@@ -164,11 +164,13 @@ pub(crate) fn request(
         memory_mib: 2048,
         disk_mib: 4096,
         max_retries: 2,
+        harness: domain::run::Harness::default(),
     };
     let command = run::Command::Request {
         requested: Box::new(requested),
         message: context.message_id(),
         prompt: prompt.reference.clone(),
+        egress_reason: None,
     };
     (command, Caused { texts: vec![prompt], ..by(owner) })
 }

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{actor, log, run, session};
+use crate::{actor, binding, log, run, session, settings};
 
 /// A stored event: what its row holds.
 #[derive(serde::Deserialize)]
@@ -68,6 +68,8 @@ fn every_event_has_a_fixture_of_every_schema_version() {
         names::<run::Event>(),
         names::<actor::Event>(),
         names::<log::Event>(),
+        names::<settings::Event>(),
+        names::<binding::Event>(),
     ];
     for name in events.concat() {
         for schema in 1..=current_schema(&name) {

@@ -3,8 +3,8 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
-        Answer, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage, QueueReason,
-        Requested, SnapshotCause, Usage, WorkloadStage,
+        Answer, EgressMode, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage,
+        QueueReason, Requested, SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -21,6 +21,15 @@ pub enum Command {
         message: MessageId,
         /// The first prompt.
         prompt: TextRef,
+        /// Why it is to reach more than GitHub, where it is.
+        egress_reason: Option<TextRef>,
+    },
+    /// Let it reach more, or less, from now on.
+    ChangeEgress {
+        /// What it may reach.
+        mode: EgressMode,
+        /// Why: needed for more than GitHub.
+        reason: Option<TextRef>,
     },
     /// Say why it waits.
     Queue {

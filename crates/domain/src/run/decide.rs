@@ -5,16 +5,25 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     ids::{Generation, InputId},
     run::{
-        Answer, Command, Ending, Event, Failure, FinishCause, InputKind, Probe, PublishStage,
-        Rejection, Run, SnapshotCause, Stage, State, Verdict,
+        Answer, Command, EgressMode, Ending, Event, Failure, FinishCause, InputKind, Probe,
+        PublishStage, Rejection, Run, SnapshotCause, Stage, State, Verdict,
     },
+    text::TextRef,
 };
 
 /// What happens when `command` meets a run in `state`. A repeated command yields no event.
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
     match (state, command) {
-        (State::New, Command::Request { requested, message, prompt }) => {
-            Ok(vec![Event::Requested(requested), Event::PromptSubmitted { message, text: prompt }])
+        (State::New, Command::Request { requested, message, prompt, egress_reason: reason }) => {
+            let mode = EgressMode::named(&requested.egress);
+            let mut events = vec![Event::Requested(requested)];
+            // Before the prompt: what the agent tries first is to find the door open.
+            if mode != EgressMode::Github {
+                let reason = Some(reason.ok_or(Rejection::EgressReason)?);
+                events.push(Event::EgressModeChanged { mode, reason });
+            }
+            events.push(Event::PromptSubmitted { message, text: prompt });
+            Ok(events)
         }
         (State::New, _) => Err(Rejection::NotFound),
         (State::Known(_), Command::Request { .. }) => Err(Rejection::Exists),
@@ -118,6 +127,7 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 | Stage::Ended(_) => vec![],
             })
         }
+        Command::ChangeEgress { mode, reason } => change_egress(run, mode, reason),
         Command::Interrupt => match run.stage {
             Stage::Running if run.interrupted.as_ref() == Some(&run.last_prompt) => Ok(vec![]),
             Stage::Running | Stage::AwaitingInput { .. } => Ok(ending(run, Event::Interrupted {})),
@@ -298,6 +308,27 @@ fn fence(run: &Run, generation: Generation, probes: Vec<Probe>) -> Vec<Event> {
             }
         }
     }
+}
+
+/// Less may be reached at any time; more only while there is an agent to reach it.
+fn change_egress(
+    run: &Run,
+    mode: EgressMode,
+    reason: Option<TextRef>,
+) -> Result<Vec<Event>, Rejection> {
+    if matches!(run.stage, Stage::Ended(_)) {
+        return Err(Rejection::Ended);
+    }
+    if run.egress == mode {
+        return Ok(vec![]);
+    }
+    if mode != EgressMode::Github {
+        takes_prompts(run)?;
+        if reason.is_none() {
+            return Err(Rejection::EgressReason);
+        }
+    }
+    Ok(vec![Event::EgressModeChanged { mode, reason }])
 }
 
 fn takes_prompts(run: &Run) -> Result<(), Rejection> {

@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     github::{Branch, Repository},
-    ids::{BundleDigest, Generation, InputId, MessageId, SessionId, UserId},
+    ids::{BundleDigest, Generation, InputId, MessageId, SessionId, StreamVersion, UserId},
     text::TextRef,
 };
 
@@ -124,6 +126,14 @@ pub enum Event {
         /// The answer.
         answer: Answer,
     },
+    /// Somebody decided what it may reach from now on: at its start if that was more than GitHub, or later.
+    #[serde(rename = "run.egress.mode.changed")]
+    EgressModeChanged {
+        /// What it may reach.
+        mode: EgressMode,
+        /// Why: always there for more than GitHub.
+        reason: Option<TextRef>,
+    },
     /// The run is to publish and end.
     #[serde(rename = "run.finish.requested")]
     FinishRequested {
@@ -236,6 +246,34 @@ pub enum Event {
     },
 }
 
+/// What a run may reach beside the model. Names are permanent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EgressMode {
+    /// Its repository on GitHub, and the hosts that an administrator listed.
+    #[default]
+    Github,
+    /// Any public host beside that, through the gateway; GitHub as before.
+    Full,
+}
+
+impl EgressMode {
+    /// The permanent name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Full => "full",
+        }
+    }
+
+    /// The mode of that name; none other than the narrow one where there is no such name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        if name == Self::Full.as_str() { Self::Full } else { Self::Github }
+    }
+}
+
 /// The body of `run.requested`: all that the run needs to know, fixed at its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Requested {
@@ -277,6 +315,45 @@ pub struct Requested {
     pub disk_mib: u32,
     /// How often a lost workload is started again; 0 to 10.
     pub max_retries: u32,
+    /// What its profile gave beyond that. Not there in what was stored before profiles had it.
+    #[serde(default, skip_serializing_if = "Harness::is_nothing")]
+    pub harness: Harness,
+}
+
+/// What else a profile gives to a run, as it was when the run was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Harness {
+    /// The image of the agent's container; absent: the installation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The cluster's RuntimeClass; absent: the installation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_class: Option<String>,
+    /// The most processor time, in thousandths of a core; absent: two cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// Plain variables of the agent's environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// What the agent may do without asking: OpenCode's own permission configuration; absent: what the
+    /// configuration says of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<serde_json::Value>,
+    /// The version of the settings that the profile was read at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<StreamVersion>,
+}
+
+impl Harness {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The most processor time, in thousandths of a core.
+    #[must_use]
+    pub fn cpu_millis(&self) -> u32 {
+        self.cpu_millis.unwrap_or(2000)
+    }
 }
 
 /// Why a run waits in the queue.

@@ -12,8 +12,8 @@ mod tests;
 pub use command::Command;
 pub use decide::decide;
 pub use event::{
-    Answer, Enforcement, Event, Failure, FinishCause, InputKind, Outcome, Probe, PublishStage,
-    QueueReason, Requested, SnapshotCause, Usage, Verdict, WorkloadStage,
+    Answer, EgressMode, Enforcement, Event, Failure, FinishCause, Harness, InputKind, Outcome,
+    Probe, PublishStage, QueueReason, Requested, SnapshotCause, Usage, Verdict, WorkloadStage,
 };
 pub use rejection::Rejection;
 pub use state::{Ending, Reported, Run, Stage, State, evolve, fold};

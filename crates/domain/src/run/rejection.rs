@@ -35,6 +35,9 @@ pub enum Rejection {
     /// There is nothing pushed that a pull request could be opened for.
     #[error("the run has no pushed branch without a pull request; start another run to publish")]
     NothingToPublish,
+    /// More than GitHub is to be reached, and nobody says why.
+    #[error("to reach more than GitHub takes a reason, which is kept on the record")]
+    EgressReason,
     /// The report does not fit the stage the run is in.
     #[error("the report does not fit the run's state")]
     OutOfOrder,
@@ -54,6 +57,7 @@ impl Rejection {
             Self::NoSuchInput(_) => "run-input-not-waiting",
             Self::WrongAnswer(_) => "run-input-wrong-answer",
             Self::NothingToPublish => "run-nothing-to-publish",
+            Self::EgressReason => "run-egress-reason-missing",
             Self::OutOfOrder => "run-report-out-of-order",
         }
     }

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
-        Event, Failure, InputKind, Outcome, PublishStage, QueueReason, Requested, SnapshotCause,
-        Usage, WorkloadStage,
+        EgressMode, Event, Failure, InputKind, Outcome, PublishStage, QueueReason, Requested,
+        SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -28,6 +28,8 @@ pub struct Run {
     pub requested: Requested,
     /// Where it is in its life.
     pub stage: Stage,
+    /// What it may reach now.
+    pub egress: EgressMode,
     /// The newest generation admitted; none while it waits for the first time.
     pub generation: Option<Generation>,
     /// What was reported of the workload of that generation.
@@ -134,6 +136,7 @@ pub fn evolve(state: State, event: &Event) -> State {
     match (state, event) {
         (State::New, Event::Requested(requested)) => State::Known(Box::new(Run {
             requested: (**requested).clone(),
+            egress: EgressMode::named(&requested.egress),
             stage: Stage::Queued { reason: None },
             generation: None,
             reported: Reported::default(),
@@ -216,6 +219,7 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
                 }
             }
         }
+        Event::EgressModeChanged { mode, .. } => run.egress = *mode,
         Event::FinishRequested { .. } => {
             run.finishing = true;
             run.stage = Stage::Publishing;

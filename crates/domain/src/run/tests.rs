@@ -11,9 +11,9 @@ use crate::{
     event::Event as AnyEvent,
     ids::{BundleDigest, Generation, InputId, MessageId, SessionId, TextId, UserId},
     run::{
-        Answer, Command, Enforcement, Event, Failure, FinishCause, InputKind, Outcome, Probe,
-        PublishStage, QueueReason, Rejection, Requested, Run, SnapshotCause, Stage, State, Usage,
-        Verdict, decide, evolve, fold,
+        Answer, Command, Enforcement, Event, Failure, FinishCause, Harness, InputKind, Outcome,
+        Probe, PublishStage, QueueReason, Rejection, Requested, Run, SnapshotCause, Stage, State,
+        Usage, Verdict, decide, evolve, fold,
     },
     stream::StreamKind,
     text::TextRef,
@@ -52,11 +52,17 @@ fn requested() -> Requested {
         memory_mib: 2048,
         disk_mib: 2048,
         max_retries: 1,
+        harness: Harness::default(),
     }
 }
 
 fn request(requested: Requested) -> Command {
-    Command::Request { requested: Box::new(requested), message: message(0), prompt: text() }
+    Command::Request {
+        requested: Box::new(requested),
+        message: message(0),
+        prompt: text(),
+        egress_reason: Some(text()),
+    }
 }
 
 const FIRST: Generation = Generation::FIRST;

@@ -20,7 +20,7 @@ use crate::proxy::HostRule;
 pub enum Mode {
     /// Its repository and the model, and the hosts on the list.
     Github,
-    /// The same in this version: until the broker is there, only listed hosts are open.
+    /// Any public host beside them, but for the forge: that stays behind its own route.
     Full,
 }
 

@@ -1,7 +1,10 @@
 //! Whether a target may be reached, and at which addresses. The addresses that were checked here are
 //! the only ones that are dialled: nothing is resolved a second time.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use http::StatusCode;
 use tokio::net::TcpStream;
@@ -14,9 +17,11 @@ use super::{
 use crate::{
     answer::Refusal,
     gateway::{Door, Gateway},
-    policy::Policy,
+    policy::{Mode, Policy},
 };
 
+/// GitHub's own names: these and all below them.
+const FORGE: [&str; 2] = ["github.com", "githubusercontent.com"];
 /// Addresses of one host that are tried.
 const TRIES: usize = 6;
 
@@ -29,16 +34,44 @@ pub(crate) struct Admitted {
     addresses: Vec<IpAddr>,
 }
 
-/// The rule that allows a host, if there is one.
+/// What allows a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Allowed<'a> {
+    /// Somebody listed it.
+    Listed(&'a HostRule),
+    /// The run may reach any public host.
+    Public,
+}
+
+impl fmt::Display for Allowed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(rule) => rule.fmt(f),
+            Self::Public => f.write_str("egress full"),
+        }
+    }
+}
+
+/// What allows a host, if anything does.
 pub(crate) fn rule_for<'a>(
     gateway: &'a Gateway,
     policy: &'a Policy,
     host: &str,
     (port, default_port): (u16, u16),
-) -> Option<&'a HostRule> {
-    // Both modes alike: until GitHub is brokered and the wider door has its own listener, a run
-    // reaches the hosts that somebody listed, and those alone.
-    gateway.allow.iter().chain(&policy.hosts).find(|rule| rule.allows(host, port, default_port))
+) -> Option<Allowed<'a>> {
+    let mut rules = gateway.allow.iter().chain(&policy.hosts);
+    let listed = rules.find(|rule| rule.allows(host, port, default_port)).map(Allowed::Listed);
+    let public = || policy.egress == Mode::Full && !is_forge(gateway, host);
+    listed.or_else(|| public().then_some(Allowed::Public))
+}
+
+/// Whether a host is the forge, which is reached by its own route alone, whatever else is open: a tunnel to it
+/// would carry any token to any repository.
+fn is_forge(gateway: &Gateway, host: &str) -> bool {
+    let below = |name: &str| {
+        host.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+    };
+    below(&gateway.git.host()) || FORGE.into_iter().any(below)
 }
 
 /// Checks a target by name, resolves it, and checks what came out.
@@ -58,7 +91,7 @@ pub(crate) async fn admit(
     };
     let ports = (target.port, default_port);
     let Some(rule) = rule_for(gateway, policy, host, ports) else {
-        return Err(Refusal::new("no-rule", not_listed(host, target.port)));
+        return Err(Refusal::new("no-rule", not_listed(gateway, host, target.port)));
     };
     let found = gateway.network.resolve(host).await;
     let addresses = found.unwrap_or_else(|error| {
@@ -98,22 +131,23 @@ impl Admitted {
 pub(crate) async fn no_longer_allowed(door: Door, host: String, ports: (u16, u16)) {
     let mut policy = door.policy.clone();
     let refused = policy.wait_for(|policy| {
-        policy.suspended || rule_for(&door.gateway, policy, &host, ports).is_none()
+        let policy = door.narrowed(policy.clone());
+        policy.suspended || rule_for(&door.gateway, &policy, &host, ports).is_none()
     });
     // An error: the run is gone.
     let _ = refused.await;
 }
 
-fn not_listed(host: &str, port: u16) -> String {
-    let forge = ["github.com", "githubusercontent.com"].into_iter().any(|name| {
-        host.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-    });
-    if forge {
+fn not_listed(gateway: &Gateway, host: &str, port: u16) -> String {
+    if is_forge(gateway, host) {
         format!(
             "no tunnel to {host}: it would carry any token to any repository; git reaches this run's \
              repository by its own route"
         )
     } else {
-        format!("{host}:{port} is not on the list of hosts that an administrator allowed")
+        format!(
+            "{host}:{port} is not on the list of hosts that an administrator allowed; a run that needs it is \
+             given egress full, for a reason"
+        )
     }
 }

@@ -14,3 +14,4 @@ pub use rule::{HostRule, NotARule};
 
 pub(crate) use connect::connect;
 pub(crate) use forward::http;
+pub(crate) use network::system;

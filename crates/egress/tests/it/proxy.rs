@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use paddock_egress::{Kind, Policy, Verdict};
+use paddock_egress::{Kind, Mode, Policy, Verdict};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
@@ -23,14 +23,17 @@ struct Setting {
 }
 
 async fn setting(answer: &'static str, hosts: &[&str]) -> Setting {
+    let hosts = hosts.iter().map(|host| host.parse().expect("a rule")).collect();
+    setting_of(answer, Policy { hosts, ..policy("octo/hello", "x") }).await
+}
+
+async fn setting_of(answer: &'static str, policy: Policy) -> Setting {
     let network = FakeNetwork::new().await;
     let upstream = Listener::new(answer).await;
     network.name("allowed.example", &[&[PUBLIC]]);
     network.upstream(PUBLIC, upstream.address);
     let mut world = World::new().await.network(network.clone());
     world.start();
-    let mut policy = policy("octo/hello", "x");
-    policy.hosts = hosts.iter().map(|host| host.parse().expect("a rule")).collect();
     world.open(std::slice::from_ref(&policy)).await;
     Setting { world, network, upstream, policy }
 }
@@ -202,4 +205,26 @@ async fn github_is_closed_to_tunnels_and_the_refusal_says_why() {
         assert!(answer.contains("git reaches this run's repository by its own route"), "{answer}");
     }
     assert_eq!(setting.network.resolved(), Vec::<String>::new(), "not even a name was looked up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn egress_full_opens_every_public_host_but_the_forge_and_nothing_private() {
+    let full = Policy { egress: Mode::Full, ..policy("octo/hello", "x") };
+    let setting = setting_of("hello", full).await;
+    setting.network.name("inside.example", &[&["10.0.0.1"]]);
+    setting.network.name("github.com", &[&[PUBLIC]]);
+    let mut open = tunnel(&setting).await;
+    for host in ["inside.example", "github.com", "169.254.169.254", "codeload.github.com"] {
+        let mut stream = setting.world.connect(&setting.policy).await;
+        let head = format!("CONNECT {host}:443 HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        let mut answer = [0; 12];
+        within("an answer", stream.read_exact(&mut answer)).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 403", "{host}");
+    }
+    // What is taken back is closed, not only refused from then on.
+    let narrow = Policy { egress: Mode::Github, ..setting.policy.clone() };
+    setting.world.control.set(vec![narrow]);
+    let ended = tokio::time::timeout(Duration::from_secs(10), open.read(&mut [0])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
 }

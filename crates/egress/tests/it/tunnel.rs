@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::workload::DOOR;
-use paddock_egress::{Policy, Verdict};
+use paddock_egress::{Mode, Policy, Verdict};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::world::{World, policy, within};
+use crate::{
+    network::{FakeNetwork, Listener},
+    world::{World, policy, within},
+};
 
 const CREDENTIAL: &str = "a-credential-of-one-run";
 
@@ -101,4 +104,36 @@ async fn nothing_else_opens_a_door_and_nobody_learns_which_runs_there_are() {
     };
     let decisions = world.control.decisions_until(tried).await;
     assert!(decisions.iter().all(|one| one.verdict == Verdict::Refused), "{decisions:?}");
+}
+
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// What a `CONNECT` to a public host is answered inside a run's door.
+async fn through(gateway: SocketAddr, policy: &Policy, host: &str) -> String {
+    let (mut inside, opened) = ask(gateway, DOOR, &format!("{}:{CREDENTIAL}", policy.run)).await;
+    assert!(opened.starts_with("HTTP/1.1 200"), "{opened}");
+    let head = format!("CONNECT {host}:443 HTTP/1.1\r\nhost: {host}:443\r\n\r\n");
+    inside.write_all(head.as_bytes()).await.expect("sent");
+    let mut begin = [0; 12];
+    within("an answer", inside.read_exact(&mut begin)).await.expect("an answer");
+    String::from_utf8(begin.to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn what_is_open_to_all_public_hosts_is_so_at_the_listener_for_it_alone() {
+    let (narrow, wide) = (free(), free());
+    let (network, upstream) = (FakeNetwork::new().await, Listener::new("hello").await);
+    network.name("public.example", &[&["140.82.121.4"]]);
+    network.upstream("140.82.121.4", upstream.address);
+    let mut world = World::new().await.listen(narrow).full_listen(wide).network(network);
+    world.start();
+    let full = Policy { egress: Mode::Full, ..with_door("full") };
+    let github = with_door("github");
+    world.open(&[full.clone(), github.clone()]).await;
+    assert_eq!(through(wide, &full, "public.example").await, "HTTP/1.1 200");
+    // Neither a run that came by the listener for every run, nor one whose policy does not say so.
+    assert_eq!(through(narrow, &full, "public.example").await, "HTTP/1.1 403");
+    assert_eq!(through(wide, &github, "public.example").await, "HTTP/1.1 403");
 }

@@ -59,6 +59,7 @@ impl World {
             git: upstream("http://127.0.0.1:9/", FORGE_TOKEN),
             allow: vec![],
             listen: None,
+            full_listen: None,
             admin_listen: None,
         };
         Self {
@@ -135,6 +136,11 @@ impl World {
 
     pub(crate) fn listen(mut self, address: SocketAddr) -> Self {
         self.config.listen = Some(address);
+        self
+    }
+
+    pub(crate) fn full_listen(mut self, address: SocketAddr) -> Self {
+        self.config.full_listen = Some(address);
         self
     }
 

@@ -69,6 +69,8 @@ fn command(config: &Config, settings: &Value, shims: &Shims, password: &str, por
         .args(["serve", "--hostname", "127.0.0.1", "--port", &port.to_string()])
         .current_dir(config.repository())
         .env_clear()
+        // First, so that nothing of it takes the place of what follows.
+        .envs(config.agent_env.iter().map(|(name, value)| (name, value)))
         .env("PATH", &shims.search_path)
         .env("SHELL", &shims.shell)
         .env("HOME", home)

@@ -132,7 +132,7 @@ mod tests {
             |spec| spec["failurePolicy"] = json!("Ignore"),
             |spec| spec["matchConditions"] = json!([{ "name": "never", "expression": "false" }]),
             |spec| {
-                spec["matchConstraints"]["objectSelector"] = json!({ "matchLabels": { "a": "b" } })
+                spec["matchConstraints"]["objectSelector"] = json!({ "matchLabels": { "a": "b" } });
             },
             |spec| spec["matchConstraints"]["excludeResourceRules"] = json!([{}]),
             |spec| spec["validations"] = json!([]),

@@ -7,7 +7,14 @@ mod status;
 mod tell;
 mod view;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use commands::Commands;
 use domain::ids::{Position, RunId};
@@ -20,7 +27,11 @@ use kube::{
 };
 use projections::Views;
 use serde::de::DeserializeOwned;
-use tokio::{sync::OnceCell, task::JoinSet, time::sleep};
+use tokio::{
+    sync::OnceCell,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use self::guard::Guard;
@@ -32,6 +43,10 @@ use crate::{
 
 /// How often objects are brought up to date: a status is written at most once in this time.
 const TICK: Duration = Duration::from_secs(1);
+/// While many pods are to be made, objects are told of what changed only so often: pods come first.
+const LATEST: Duration = Duration::from_secs(10);
+/// How often it looks for views whose time is over.
+const SWEEP: Duration = Duration::from_mins(1);
 /// How often the cluster is asked again where it has no such objects.
 const ABSENT: Duration = Duration::from_secs(10);
 
@@ -94,6 +109,10 @@ pub(crate) struct Objects {
     guard: Guard,
     /// Who this process is to the API server.
     own: Arc<OnceCell<String>>,
+    /// Whether many pods are still to be made.
+    pods_wait: Arc<AtomicBool>,
+    /// The runs' objects as they are, once they are kept.
+    there: Arc<OnceLock<Store<HarnessRun>>>,
 }
 
 /// What it knows while it leads.
@@ -110,6 +129,10 @@ struct Known {
     told: Position,
     /// The objects as they were when they were last told, by uid: their resource versions.
     seen: HashMap<String, String>,
+    /// When objects were last told of what changed.
+    told_at: Option<Instant>,
+    /// When it was last looked for views whose time is over.
+    swept: Option<Instant>,
 }
 
 impl Objects {
@@ -125,6 +148,8 @@ impl Objects {
             runs: Api::namespaced(client.clone(), &config.namespace),
             guard: Guard::new(&client),
             own: Arc::default(),
+            pods_wait: Arc::default(),
+            there: Arc::default(),
             config,
             client,
             commands,
@@ -147,6 +172,7 @@ impl Objects {
         let sessions = follow(self.sessions.clone(), &mut watches);
         let runs = follow(self.runs.clone(), &mut watches);
         let _ = tokio::join!(sessions.wait_until_ready(), runs.wait_until_ready());
+        let _ = self.there.set(runs.clone());
         let mut known = loop {
             match self.begin(&sessions, &runs).await {
                 Ok(known) => break known,
@@ -185,6 +211,8 @@ impl Objects {
             place,
             became: HashMap::new(),
             seen: HashMap::new(),
+            told_at: None,
+            swept: None,
             told,
         };
         // What changed while nobody told of it.
@@ -194,16 +222,26 @@ impl Objects {
 
     async fn round(&self, known: &mut Known) -> anyhow::Result<()> {
         self.take_requests(known).await?;
-        self.tell_news(known).await?;
-        self.tell_touched(known).await?;
+        let put_off = self.pods_wait.load(Ordering::Relaxed)
+            && known.told_at.is_some_and(|at| at.elapsed() < LATEST);
+        if !put_off {
+            self.tell_news(known).await?;
+            self.tell_touched(known).await?;
+            known.told_at = Some(Instant::now());
+        }
         self.cancel_deleted(known).await?;
-        self.sweep(known).await
+        if known.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+            self.sweep(known).await?;
+            known.swept = Some(Instant::now());
+        }
+        Ok(())
     }
 
     /// The object that is to own a run's pod, made where there is none yet. None where the cluster knows no such
     /// objects, or somebody has its name.
     pub(crate) async fn owner(&self, run: RunId) -> anyhow::Result<Option<OwnerReference>> {
-        let Some(row) = self.views.run(run).await? else { return Ok(None) };
+        // The round that asked for its pod has just looked at it.
+        let Some(row) = self.views.live_run(run).await else { return Ok(None) };
         let session = row.requested.session;
         let named = self.commands.objects_of(&[run.0, session.0]).await?;
         let name_of =
@@ -212,8 +250,15 @@ impl Objects {
             let object = self.runs.get_opt(&name).await?;
             return Ok(object.as_ref().and_then(view::owner));
         }
-        let session = name_of(session.0).unwrap_or_else(|| view::session_name(session));
         let own = self.own().await?;
+        // One that was shown while it waited is there. A copy that is behind does no harm: of an owner that is gone
+        // the cluster takes the pod away, and the run goes on in another.
+        let there =
+            self.there.get().and_then(|runs| runs.get(&self.reference(&view::run_name(run))));
+        if let Some(object) = there.filter(|object| view::requested_by(&**object) == own) {
+            return Ok(view::owner(&object));
+        }
+        let session = name_of(session.0).unwrap_or_else(|| view::session_name(session));
         let object = view::run(&row, session, &self.config.namespace, own);
         match self.apply(&self.runs, &object.name_any(), &object).await {
             Ok(made) if view::requested_by(&made) == own => Ok(view::owner(&made)),
@@ -224,6 +269,11 @@ impl Objects {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Says whether many pods are still to be made.
+    pub(crate) fn pods_wait(&self, many: bool) {
+        self.pods_wait.store(many, Ordering::Relaxed);
     }
 
     async fn own(&self) -> kube::Result<&str> {
@@ -256,7 +306,10 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let stream = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer);
     watches.spawn(stream.for_each(|event| {
         if let Err(error) = event {
             tracing::warn!(error = &error as &dyn std::error::Error, "a watch broke");

@@ -105,7 +105,8 @@ impl Objects {
         let actor = self.commands.kubernetes_actor(by).await?;
         if !self.requests.may_ask(by) {
             let words = format!(
-                "{by} may not ask for sessions or runs here: an admin names them in PADDOCK_KUBERNETES_REQUESTERS"
+                "{by} may not ask for sessions or runs here: an admin gives a role to kubernetes:{by} \
+                 (`paddock access grant`)"
             );
             self.refused(object, actor, "not-allowed").await?;
             return Ok(Err(No::new("Forbidden", words)));

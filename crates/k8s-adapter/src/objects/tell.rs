@@ -1,6 +1,9 @@
 //! What objects tell: the log's state, on views of the platform's own and on requests alike.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    convert::identity,
+};
 
 use chrono::{TimeDelta, Utc};
 use commands::{Caused, CommandError};
@@ -9,12 +12,13 @@ use domain::{
     ids::{RunId, SessionId},
     run,
 };
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use kube::{
     Resource, ResourceExt as _,
     api::{DeleteParams, Preconditions},
     runtime::reflector::ObjectRef,
 };
-use projections::model::{RunRow, RunState, SessionRow};
+use projections::model::{RunRow, RunState, SessionRow, Workload};
 use uuid::Uuid;
 
 use super::{Known, Objects, request::Told as _, status, view};
@@ -22,8 +26,10 @@ use crate::{crds::HarnessRun, names};
 
 /// How long a view stays after what it tells of has ended.
 const STAYS: TimeDelta = TimeDelta::hours(1);
-/// How many changed sessions are told of at once.
+/// How many changed sessions are looked at in one go.
 const MANY: u32 = 200;
+/// How many writes are under way at once: pods come first.
+const AT_ONCE: usize = 4;
 
 impl Objects {
     /// Tells of everything that is going on, and of everything that objects are there for.
@@ -120,14 +126,16 @@ impl Objects {
         let named: HashMap<Uuid, String> =
             self.commands.objects_of(&ids).await?.into_iter().collect();
         let states: HashMap<RunId, RunState> = runs.iter().map(|row| (row.id, row.state)).collect();
-        for row in sessions {
+        let of_sessions = sessions.iter().map(|row| {
             let newest = row.active_run.or(row.last_run).and_then(|run| states.get(&run).copied());
-            self.tell_session(row, newest, named.get(&row.id.0), known).await?;
-        }
-        for row in &runs {
-            self.tell_run(row, &named, known).await?;
-        }
-        Ok(())
+            self.tell_session(row, newest, named.get(&row.id.0), known).boxed()
+        });
+        let of_runs = runs.iter().map(|row| self.tell_run(row, &named, known).boxed());
+        // The first error ends it: the next round tells what is left.
+        stream::iter(of_sessions.chain(of_runs))
+            .map(Ok)
+            .try_for_each_concurrent(AT_ONCE, identity)
+            .await
     }
 
     async fn tell_session(
@@ -186,6 +194,8 @@ impl Objects {
             (Some(object), _) => object,
             (None, Some(_)) => return Ok(()),
             (None, None) if row.finished_at.is_some() => return Ok(()),
+            // It is made just before its pod, which it is to own.
+            (None, None) if row.workload == Workload::Create => return Ok(()),
             (None, None) => make().await?.into(),
         };
         if requested.is_none() && view::requested_by(&*object) != known.own {
@@ -199,7 +209,7 @@ impl Objects {
         self.patch_status(&self.runs, &*object, told).await
     }
 
-    fn reference<K: Resource<DynamicType = ()>>(&self, name: &str) -> ObjectRef<K> {
+    pub(super) fn reference<K: Resource<DynamicType = ()>>(&self, name: &str) -> ObjectRef<K> {
         ObjectRef::new(name).within(&self.config.namespace)
     }
 

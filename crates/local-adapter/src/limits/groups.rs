@@ -13,7 +13,6 @@ use tokio::time::{Instant, sleep};
 use crate::processes::Identity;
 
 /// CPU: two processors' worth, in microseconds of each 100,000.
-const CPU_QUOTA: u32 = 200_000;
 const CPU_PERIOD: u32 = 100_000;
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -41,17 +40,19 @@ pub(super) fn places(name: &str) -> Vec<PathBuf> {
 }
 
 /// Makes a workload's groups, with their limits.
-pub(super) fn make(name: &str, memory: u64, pids: u32) -> Made {
+pub(super) fn make(name: &str, memory: u64, pids: u32, cpu_millis: u32) -> Made {
     let root = Path::new(ROOT);
     if root.join("cgroup.controllers").exists() {
         let own = own_group(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default());
-        return own.map(|own| unified(root, &own, name, memory, pids)).unwrap_or_default();
+        return own
+            .map(|own| unified(root, &own, name, memory, pids, cpu_millis))
+            .unwrap_or_default();
     }
-    hierarchies(root, name, memory, pids)
+    hierarchies(root, name, memory, pids, cpu_millis)
 }
 
 /// Version 1. Memory and swap together are bounded where the kernel counts swap.
-fn hierarchies(root: &Path, name: &str, memory: u64, pids: u32) -> Made {
+fn hierarchies(root: &Path, name: &str, memory: u64, pids: u32, cpu_millis: u32) -> Made {
     let mut made = Made::default();
     let mut hierarchy = |controller: &str, settings: &[(&str, String)]| {
         let group = root.join(controller).join(name);
@@ -73,7 +74,7 @@ fn hierarchies(root: &Path, name: &str, memory: u64, pids: u32) -> Made {
         "cpu",
         &[
             ("cpu.cfs_period_us", CPU_PERIOD.to_string()),
-            ("cpu.cfs_quota_us", CPU_QUOTA.to_string()),
+            ("cpu.cfs_quota_us", quota(cpu_millis).to_string()),
         ],
     );
     Made { memory, pids, cpu, ..made }
@@ -81,7 +82,7 @@ fn hierarchies(root: &Path, name: &str, memory: u64, pids: u32) -> Made {
 
 /// Version 2: a group beneath the nearest of our own group and those above it that lets us, and hands on
 /// the memory controller at least.
-fn unified(root: &Path, own: &Path, name: &str, memory: u64, pids: u32) -> Made {
+fn unified(root: &Path, own: &Path, name: &str, memory: u64, pids: u32, cpu_millis: u32) -> Made {
     for above in own.ancestors() {
         let parent = root.join(above);
         if !has(&parent, "memory") {
@@ -97,7 +98,7 @@ fn unified(root: &Path, own: &Path, name: &str, memory: u64, pids: u32) -> Made 
             settings.push(("pids.max", pids.to_string()));
         }
         if holds_cpu {
-            settings.push(("cpu.max", format!("{CPU_QUOTA} {CPU_PERIOD}")));
+            settings.push(("cpu.max", format!("{} {CPU_PERIOD}", quota(cpu_millis))));
         }
         let group = parent.join(name);
         if apply(&group, &settings, settings.len()) {
@@ -105,6 +106,11 @@ fn unified(root: &Path, own: &Path, name: &str, memory: u64, pids: u32) -> Made 
         }
     }
     Made::default()
+}
+
+/// So many microseconds of each period: of all cores together.
+fn quota(cpu_millis: u32) -> u64 {
+    u64::from(cpu_millis) * u64::from(CPU_PERIOD) / 1000
 }
 
 /// Whether a group hands a controller on to those beneath it.
@@ -232,7 +238,7 @@ mod tests {
     #[test]
     fn version_2_gets_one_group_beneath_the_nearest_that_hands_memory_on() {
         let (root, own) = tree(["cpuset pids", "cpuset cpu memory pids", "memory"]);
-        let made = unified(root.path(), &own, "run", 1 << 20, 7);
+        let made = unified(root.path(), &own, "run", 1 << 20, 7, 2000);
         let group = root.path().join("user.slice/run");
         assert_eq!(made.groups, std::slice::from_ref(&group));
         assert!(made.memory && made.pids && made.cpu);
@@ -253,7 +259,7 @@ mod tests {
     #[test]
     fn version_2_says_which_controllers_are_not_handed_on() {
         let (root, own) = tree(["memory", "", ""]);
-        let made = unified(root.path(), &own, "run", 1 << 20, 7);
+        let made = unified(root.path(), &own, "run", 1 << 20, 7, 2000);
         let group = root.path().join(own).join("run");
         assert_eq!(made.groups, std::slice::from_ref(&group));
         assert_eq!((made.memory, made.pids, made.cpu), (true, false, false));
@@ -265,7 +271,7 @@ mod tests {
     #[test]
     fn version_2_that_hands_no_memory_on_gives_no_group() {
         let (root, own) = tree(["pids", "cpu pids", "cpu"]);
-        let made = unified(root.path(), &own, "run", 1 << 20, 7);
+        let made = unified(root.path(), &own, "run", 1 << 20, 7, 2000);
         assert!(made.groups.is_empty() && !made.memory && !made.pids && !made.cpu);
         assert!(!root.path().join("user.slice/run").exists());
     }
@@ -276,7 +282,7 @@ mod tests {
         for controller in ["memory", "cpu"] {
             fs::create_dir(root.path().join(controller)).unwrap();
         }
-        let made = hierarchies(root.path(), "run", 1 << 20, 7);
+        let made = hierarchies(root.path(), "run", 1 << 20, 7, 2000);
         assert_eq!((made.memory, made.pids, made.cpu), (true, false, true));
         let [memory, cpu] = ["memory/run", "cpu/run"].map(|group| root.path().join(group));
         assert_eq!(made.groups, [memory.clone(), cpu.clone()]);

@@ -42,11 +42,12 @@ impl Limits {
         name: &str,
         memory_mib: u32,
         disk_mib: u32,
+        cpu_millis: u32,
     ) -> io::Result<Self> {
         let mut planned = Self::without_groups(memory_mib, disk_mib);
         planned.groups = groups::places(name);
         planned.save(dir)?;
-        let made = groups::make(name, u64::from(memory_mib) * 1024 * 1024, PIDS);
+        let made = groups::make(name, u64::from(memory_mib) * 1024 * 1024, PIDS, cpu_millis);
         let limits = Self::of(made, memory_mib, disk_mib);
         limits.save(dir)?;
         Ok(limits)

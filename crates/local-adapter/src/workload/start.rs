@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -6,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use domain::workload::Desired;
 use tokio::time::{Instant, sleep};
 
 use super::{SANDBOX, Workload, end_sandbox};
@@ -34,9 +36,13 @@ impl Workload<'_> {
     /// Starts the sandbox with the sidecar beside it, and waits until the harness answers. Without a
     /// sandbox to be had, a profile that accepts `unenforced` gets what there is.
     pub(crate) async fn start(&self, group: &str) -> anyhow::Result<()> {
+        if let Some(words) = not_here(self.desired) {
+            bail!(words);
+        }
         let prepare = || {
             let (memory, disk) = (self.desired.memory_mib, self.desired.disk_mib);
-            Limits::prepare(&self.place.dir, group, memory, disk)
+            let cpu = self.desired.harness.cpu_millis();
+            Limits::prepare(&self.place.dir, group, memory, disk, cpu)
         };
         let limits = prepare()?;
         let Err(error) = self.start_walled(&limits).await else { return Ok(()) };
@@ -84,6 +90,7 @@ impl Workload<'_> {
                 "/run/paddock-gateway/gateway.sock".as_ref(),
                 ["/workspace".as_ref(), "/home/agent".as_ref()],
                 &opencode,
+                &self.desired.harness.env,
             ),
             programs: vec![
                 (self.config.harness_bin.clone(), harness),
@@ -116,6 +123,7 @@ impl Workload<'_> {
             &self.gateway_dir().join("gateway.sock"),
             [&self.place.join("workspace"), &self.place.join("home")],
             &self.outside(&self.config.opencode_bin, "opencode").await?,
+            &self.desired.harness.env,
         );
         line.extend(command.into_iter().map(Into::into));
         let launch = Launch {
@@ -224,6 +232,20 @@ impl Workload<'_> {
     }
 }
 
+/// Why this machine cannot give what the run's profile asks for. A wall that is weaker than the one asked for, or
+/// other programs than those of an image, are not put in its place without a word.
+fn not_here(desired: &Desired) -> Option<String> {
+    let (what, name) = match (&desired.harness.runtime_class, &desired.harness.image) {
+        (Some(class), _) => ("RuntimeClass", class),
+        (None, Some(image)) => ("image", image),
+        (None, None) => return None,
+    };
+    Some(format!(
+        "the profile asks for the {what} {name}, and runs on this machine are no pods: change the profile, or run \
+         it on a cluster"
+    ))
+}
+
 /// What stands before a program that is to run under a uid of its own, without a right beyond it.
 fn as_uid(uid: Option<u32>) -> Vec<OsString> {
     let mut line: Vec<OsString> = vec!["setpriv".into(), "--no-new-privs".into()];
@@ -240,6 +262,7 @@ fn harness_line(
     gateway: &Path,
     [workspace, home]: [&Path; 2],
     opencode: &Path,
+    env: &BTreeMap<String, String>,
 ) -> Vec<String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut line = vec![text(harness)];
@@ -252,5 +275,7 @@ fn harness_line(
     ] {
         line.extend([name.to_owned(), text(path)]);
     }
+    // Plain variables: no secret is among them, and none of the programs around the agent sees them.
+    line.extend(env.iter().map(|(name, value)| format!("--agent-env={name}={value}")));
     line
 }

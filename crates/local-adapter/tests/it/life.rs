@@ -273,6 +273,7 @@ async fn an_ended_runs_sidecar_may_say_its_last_words() {
         disk_mib: 256,
         egress: "github".to_owned(),
         deadline_seconds: 3600,
+        harness: domain::run::Harness::default(),
     });
     installation.removed(run).await;
     assert!(installation.dir.path().join("paddock.said").exists());

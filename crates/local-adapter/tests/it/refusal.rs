@@ -98,8 +98,8 @@ async fn where_none_is_to_be_had() {
     let (ran, own) = (fs::read_to_string(home.join("agent")), fs::metadata(&home).unwrap().uid());
     assert_eq!(ran.unwrap().trim(), own.to_string());
     fs::write(home.join("go"), "").unwrap();
-    let refused = installation.refused(run).await;
-    assert_eq!(refused, "the disk is full: 16 MiB are allowed");
+    let over = installation.over(run).await;
+    assert_eq!(over, "the disk is full: 16 MiB are allowed");
     installation.removed(run).await;
     until("nothing is left", || !installation.data().join("runs").join(run.to_string()).exists())
         .await;

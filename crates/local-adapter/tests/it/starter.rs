@@ -50,6 +50,7 @@ async fn runs_an_adapter() {
         disk_mib: 256,
         egress: "github".to_owned(),
         deadline_seconds: 3600,
+        harness: domain::run::Harness::default(),
     });
     let config = Installation::config_in(&dir(), number("PADDOCK_TEST_UID").parse().unwrap());
     run_with(config, board, CancellationToken::new()).await;

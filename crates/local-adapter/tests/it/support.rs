@@ -287,6 +287,7 @@ impl Installation {
             disk_mib: 256,
             egress: "github".to_owned(),
             deadline_seconds: 3600,
+            harness: domain::run::Harness::default(),
         };
         change(&mut desired);
         let run = desired.run;

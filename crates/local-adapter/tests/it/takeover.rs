@@ -141,13 +141,13 @@ async fn an_adapter_can_be_killed_at_any_point_of_making_a_workload() {
             disk_mib: 256,
             egress: "github".to_owned(),
             deadline_seconds: 3600,
+            harness: domain::run::Harness::default(),
         });
         let created = installation
             .report(run, |report| match report {
                 Report::Created(_) => Some(true),
                 Report::Lost(_) => Some(false),
-                Report::Refused(words) => panic!("{delay} ms: {words}"),
-                Report::Over(words) => panic!("{delay} ms: {words}"),
+                Report::Refused(words) | Report::Over(words) => panic!("{delay} ms: {words}"),
                 Report::Removed | Report::Waiting(_) | Report::Observed(..) => None,
             })
             .await;

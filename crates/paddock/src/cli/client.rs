@@ -94,6 +94,24 @@ impl Client {
         self.json(request).await
     }
 
+    /// As [`send`](Self::send), refused where the stream is at another version than `version`.
+    pub(crate) async fn send_at(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        version: Option<u64>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self
+            .request(method, path)
+            .header("idempotency-key", uuid::Uuid::now_v7().to_string())
+            .json(body);
+        if let Some(version) = version {
+            request = request.header(header::IF_MATCH, format!("\"{version}\""));
+        }
+        self.json(request).await
+    }
+
     /// Every item of a list, page by page.
     pub(crate) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let mut items = Vec::new();

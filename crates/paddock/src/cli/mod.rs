@@ -1,5 +1,6 @@
 //! The command line: `paddock <noun> <verb>`.
 
+mod access;
 mod client;
 mod error;
 mod follow;
@@ -8,6 +9,7 @@ pub(crate) mod output;
 mod roles;
 mod run;
 mod session;
+mod settings;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -77,8 +79,12 @@ enum Command {
     Session(session::SessionArgs),
     /// Runs: stretches of an agent's work in a session.
     Run(run::RunArgs),
+    /// Roles: who may do what, and why.
+    Access(access::AccessArgs),
     /// Print a run's output.
     Logs(run::LogsArgs),
+    /// Settings of the installation: limits, allow-list, harness profiles, retention.
+    Settings(settings::SettingsArgs),
 }
 
 /// Carries out one invocation.
@@ -98,6 +104,8 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Login(args) => roles::login(args, json).await,
         Command::Session(args) => session::session(args, json).await,
         Command::Run(args) => run::run(args, json).await,
+        Command::Access(args) => access::access(args, json).await,
         Command::Logs(args) => run::logs(args, json).await,
+        Command::Settings(args) => settings::settings(args, json).await,
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn print_list(json: bool, items: &[Value], columns: &[(&str, &str)], 
     } else if items.is_empty() {
         println!("{empty}");
     } else {
-        table(items, columns).iter().for_each(|line| println!("{line}"));
+        for line in table(items, columns) {
+            println!("{line}");
+        }
     }
 }
 
@@ -36,7 +38,9 @@ pub(crate) fn print_with_texts(
             for (row, item) in rows.iter().zip(items) {
                 println!("{row}");
                 let text = item.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-                text.lines().for_each(|line| println!("    {}", inert(line)));
+                for line in text.lines() {
+                    println!("    {}", inert(line));
+                }
             }
         }
         _ => println!("{empty}"),

@@ -115,6 +115,7 @@ pub(crate) async fn egress(args: EgressArgs) -> anyhow::Result<ExitCode> {
         },
         allow: args.allow.iter().map(|rule| rule.parse()).collect::<Result<_, _>>()?,
         listen: args.listen,
+        full_listen: args.full_listen,
         admin_listen: None,
     };
     egress::run(config, stop_on_signal()?).await?;

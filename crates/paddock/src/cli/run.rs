@@ -63,6 +63,12 @@ enum Verb {
         /// The harness profile.
         #[arg(long)]
         profile: Option<String>,
+        /// What it may reach beside the model: `github`, its repository, or `full`, any public host.
+        #[arg(long, value_name = "MODE", value_parser = ["github", "full"])]
+        egress: Option<String>,
+        /// Why it is to reach more than GitHub; kept on the record.
+        #[arg(long, value_name = "REASON", requires = "egress")]
+        egress_reason: Option<String>,
         /// Make the pull request a draft.
         #[arg(long)]
         draft: bool,
@@ -120,18 +126,38 @@ enum Verb {
     Changes { run: String },
     /// Print the run's time line.
     Events { run: String },
-    /// Print what the run reached and was refused outside.
-    Egress { run: String },
+    /// Print what the run reached and was refused outside; with --mode, change what it may reach.
+    Egress {
+        run: String,
+        /// What it may reach from now on: `github`, its repository, or `full`, any public host.
+        #[arg(long, value_name = "MODE", value_parser = ["github", "full"])]
+        mode: Option<String>,
+        /// Why; kept on the record. Needed for `full`.
+        #[arg(long, value_name = "REASON", requires = "mode")]
+        reason: Option<String>,
+    },
 }
 
 /// Carries out `paddock run …`.
 pub(crate) async fn run(args: RunArgs, json: bool) -> anyhow::Result<ExitCode> {
     let client = Client::find(&args.server)?;
     match args.verb {
-        Verb::Start { session, prompt, profile, draft, linger, deadline, follow: stay } => {
+        Verb::Start {
+            session,
+            prompt,
+            profile,
+            egress,
+            egress_reason,
+            draft,
+            linger,
+            deadline,
+            follow: stay,
+        } => {
             let body = without_nulls(json!({
                 "prompt": read_prompt(prompt)?,
                 "profile": profile,
+                "egress": egress,
+                "egress_reason": egress_reason,
                 "draft": draft.then_some(true),
                 "linger_seconds": linger,
                 "deadline_seconds": deadline,
@@ -184,7 +210,13 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> anyhow::Result<ExitCode> {
                 output::print_with_texts(&items, &columns, "/text", "nothing happened yet");
             }
         }
-        Verb::Egress { run } => {
+        Verb::Egress { run, mode: Some(mode), reason } => {
+            let body = without_nulls(json!({ "mode": mode, "reason": reason }));
+            let path = format!("runs/{run}/egress");
+            let answer = client.send(Method::PUT, &path, Some(&body)).await?;
+            output::print(json, &answer, |_| "done".to_owned());
+        }
+        Verb::Egress { run, mode: None, .. } => {
             let items = client.list(&format!("runs/{run}/egress")).await?;
             let columns = [
                 ("TIME", "/at"),

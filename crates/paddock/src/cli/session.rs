@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Client, Server, output};
+use super::{Client, Server, access, output};
 
 const COLUMNS: &[(&str, &str)] = &[
     ("ID", "/id"),
@@ -71,6 +71,24 @@ enum Verb {
     },
     /// List its bundles.
     Artifacts { session: String },
+    /// Share it: give somebody a role on it. Without a subject, say with whom it is shared.
+    Share {
+        session: String,
+        /// With whom: user:ID, group:NAME or kubernetes:USERNAME.
+        subject: Option<String>,
+        /// viewer or maintainer, up to what you are on it.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
+    /// Take somebody's role on it.
+    Unshare {
+        session: String,
+        /// Whose: user:ID, group:NAME or kubernetes:USERNAME.
+        subject: String,
+        /// Which role, where they have several.
+        #[arg(long)]
+        role: Option<String>,
+    },
 }
 
 /// Carries out `paddock session …`.
@@ -114,6 +132,18 @@ pub(crate) async fn session(args: SessionArgs, json: bool) -> anyhow::Result<Exi
             let path = format!("sessions/{session}/fork");
             let made = client.send(Method::POST, &path, Some(&body)).await?;
             output::print(json, &made, |made| output::cell(made, "/id"));
+        }
+        Verb::Share { session, subject, role } => {
+            let scope = format!("session:{session}");
+            match subject {
+                Some(subject) => access::grant(&client, json, &subject, &role, &scope, &[]).await?,
+                None => access::list(&client, json, Some(&scope)).await?,
+            }
+        }
+        Verb::Unshare { session, subject, role } => {
+            let scope = format!("session:{session}");
+            let id = access::found(&client, &subject, role.as_deref(), &scope).await?;
+            access::revoke(&client, json, &id).await?;
         }
         Verb::Artifacts { session } => {
             let items = client.list(&format!("sessions/{session}/artifacts")).await?;

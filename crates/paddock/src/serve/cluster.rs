@@ -31,11 +31,16 @@ use crate::config::Kubernetes;
 /// How long a pod that is not recorded may still be: the adapter records it right after making it.
 const NOT_YET: Duration = Duration::from_mins(1);
 
-/// A client of the cluster that the kubeconfig names, or that this is in.
-pub(super) async fn client() -> anyhow::Result<kube::Client> {
+/// A client of the cluster that the kubeconfig names, or that this is in. The cluster's audit log tells the parts from
+/// each other by what they are called: `paddock-adapter/0.1.0`.
+pub(super) async fn client(part: &str) -> anyhow::Result<kube::Client> {
     // Fails if there is a provider already: then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    kube::Client::try_default().await.context("neither a kubeconfig nor a cluster around this")
+    let config = kube::Config::infer().await;
+    let mut config = config.context("neither a kubeconfig nor a cluster around this")?;
+    let name = format!("paddock-{part}/{}", env!("CARGO_PKG_VERSION"));
+    config.headers.push((http::header::USER_AGENT, name.parse()?));
+    kube::Client::try_from(config).context("the cluster's address or credentials")
 }
 
 /// What the adapter works with.
@@ -54,10 +59,13 @@ pub(super) fn config(of: &Kubernetes) -> anyhow::Result<Config> {
         harness_image: of.harness_image.clone(),
         pull_policy: of.image_pull_policy.clone(),
         runtime_class: of.runtime_class.clone(),
+        node_selector: of.node_selector.clone(),
+        tolerations: of.tolerations.clone(),
         link_url: format!("ws://{link}/link").parse()?,
         bundles_url: format!("http://{link}").parse()?,
         canary: of.canary_address.to_string(),
         allowed: vec![allowed(link, "serve"), allowed(of.egress_address, "egress")],
+        full: of.egress_full_address.map(|address| allowed(address, "egress")),
     })
 }
 
@@ -102,12 +110,11 @@ impl Identities for PodTokens {
 /// Requests that objects make, by those who may.
 pub(super) struct ByObjects {
     objects: Objects,
-    requesters: Vec<String>,
 }
 
 impl ByObjects {
-    pub(super) fn new(state: AppState, requesters: Option<Vec<String>>) -> Self {
-        Self { objects: Objects::new(state), requesters: requesters.unwrap_or_default() }
+    pub(super) fn new(state: AppState) -> Self {
+        Self { objects: Objects::new(state) }
     }
 }
 
@@ -143,6 +150,7 @@ impl Requests for ByObjects {
             prompt: spec.prompt.clone(),
             profile: spec.profile.clone(),
             egress,
+            egress_reason: spec.egress_reason.clone(),
             draft: spec.draft.unwrap_or_default(),
         };
         Box::pin(async move {
@@ -152,7 +160,7 @@ impl Requests for ByObjects {
     }
 
     fn may_ask(&self, name: &str) -> bool {
-        self.requesters.iter().any(|allowed| allowed == name)
+        self.objects.may_ask(commands::kubernetes_id(name))
     }
 }
 

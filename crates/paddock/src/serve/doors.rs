@@ -15,6 +15,7 @@ pub(crate) struct Doors(Option<Arc<Made>>);
 struct Made {
     secret: Vec<u8>,
     address: SocketAddr,
+    full: Option<SocketAddr>,
 }
 
 impl Doors {
@@ -23,9 +24,14 @@ impl Doors {
         Self(None)
     }
 
-    /// Doors at this address.
-    pub(crate) fn at(address: SocketAddr, secret: &str) -> Self {
-        Self(Some(Arc::new(Made { secret: secret.as_bytes().to_vec(), address })))
+    /// Doors at this address, and at the other one for runs that may reach any public host.
+    pub(crate) fn at(address: SocketAddr, full: Option<SocketAddr>, secret: &str) -> Self {
+        Self(Some(Arc::new(Made { secret: secret.as_bytes().to_vec(), address, full })))
+    }
+
+    /// Whether there is a door for runs that may reach any public host.
+    pub(crate) fn may_be_full(&self) -> bool {
+        self.0.as_ref().is_none_or(|made| made.full.is_some())
     }
 
     /// A workload's door.
@@ -33,6 +39,7 @@ impl Doors {
         let made = self.0.as_ref()?;
         Some(Door {
             address: made.address.to_string(),
+            full: made.full.map(|address| address.to_string()),
             credential: made.credential(run, generation),
         })
     }
@@ -65,13 +72,13 @@ mod tests {
 
     #[test]
     fn every_workload_has_a_credential_of_its_own() {
-        let doors = Doors::at("192.0.2.1:3129".parse().unwrap(), "secret");
+        let doors = Doors::at("192.0.2.1:3129".parse().unwrap(), None, "secret");
         let (one, other) = (RunId(Uuid::from_u128(1)), RunId(Uuid::from_u128(2)));
         let of = |run, generation| doors.door(run, Generation(generation)).unwrap().credential;
         assert_eq!(of(one, 1), of(one, 1));
         assert_ne!(of(one, 1), of(one, 2));
         assert_ne!(of(one, 1), of(other, 1));
-        let another = Doors::at("192.0.2.1:3129".parse().unwrap(), "another secret");
+        let another = Doors::at("192.0.2.1:3129".parse().unwrap(), None, "another secret");
         assert_ne!(of(one, 1), another.door(one, Generation(1)).unwrap().credential);
         let digest = hex::encode(Sha256::digest(of(one, 1)));
         assert_eq!(doors.sha256(one, Generation(1)), Some(digest));

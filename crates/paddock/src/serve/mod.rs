@@ -9,7 +9,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use api::{
     AppState, Settings,
-    access::Known,
+    access::{Access, AccessSettings, local_user},
     bundles::Bundles,
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
@@ -17,10 +17,17 @@ use api::{
     link::{Author, Identities, Issued, JobSettings, LinkState, Links},
     output::Outputs,
     pulls::PullChecks,
+    settings::{Configured, Installation},
     system::{PartName, Probe, System},
 };
 use axum::Router;
-use commands::{Commands, Context, Progress, relay::Relay, sequencer};
+use commands::{
+    Commands, Context, Progress,
+    access::{Authority, Configured as Admins},
+    relay::Relay,
+    sequencer,
+};
+use domain::ids::UserId;
 use projections::{Health, Views};
 use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -30,8 +37,8 @@ pub(crate) use self::doors::Doors;
 use self::{adapter::Adapter, cluster::PodTokens};
 use crate::{
     cli::stop_on_signal,
-    config::{Effective, ServeArgs},
-    tasks::{self, Limits, Tools},
+    config::{ConfiguredAdmin, Effective, ServeArgs},
+    tasks::{self, Tools},
 };
 
 /// The most connections to the database.
@@ -74,7 +81,9 @@ pub(crate) async fn connect_nats(url: &str) -> anyhow::Result<async_nats::Client
 /// The parts that share the one process.
 struct Parts {
     config: Effective,
+    configured: Arc<Configured>,
     commands: Commands,
+    authority: Authority,
     views: Views,
     progress: Progress,
     outputs: Outputs,
@@ -90,11 +99,14 @@ struct Parts {
     doors: Doors,
     cluster: Option<Cluster>,
     system: System,
+    access: Access,
 }
 
 /// What there is where runs are pods.
 struct Cluster {
     client: kube::Client,
+    /// For looking at tokens, beside the adapter's own requests.
+    reviews: kube::Client,
     config: k8s_adapter::Config,
     health: k8s_adapter::Health,
 }
@@ -140,6 +152,12 @@ impl Parts {
     async fn new(config: Effective, pool: PgPool) -> anyhow::Result<Self> {
         let context = Context::system();
         let commands = Commands::new(pool.clone(), context.clone());
+        let access = Access::new(AccessSettings::local());
+        // Where people sign in at a provider, the user of the machine is nobody.
+        let local =
+            if access.settings().links { vec![local_user(&pool, &context).await?] } else { vec![] };
+        let authority = Authority::load(pool.clone(), admins(&config, local)).await;
+        let authority = authority.context("the role bindings")?;
         let token = config.github_token.as_ref().map(crate::config::Secret::expose);
         let github = GitHub::new(&config.github_api_url, token, context.clock.clone())?;
         let views = Views::new(pool.clone(), Health::default());
@@ -154,13 +172,18 @@ impl Parts {
                 (Adapter::of_machine(programs), None, Doors::none())
             }
             Some(kubernetes) => {
-                let client = cluster::client().await?;
+                let client = cluster::client("adapter").await?;
+                let reviews = cluster::client("link").await?;
                 let health =
                     k8s_adapter::Health::new(Some("the cluster was not looked at yet".to_owned()));
                 let adapter = Adapter::of_cluster(health.clone());
-                let doors = Doors::at(kubernetes.egress_address, config.gateway_token.expose());
+                let doors = Doors::at(
+                    kubernetes.egress_address,
+                    kubernetes.egress_full_address,
+                    config.gateway_token.expose(),
+                );
                 let config = cluster::config(kubernetes)?;
-                (adapter, Some(Cluster { client, config, health }), doors)
+                (adapter, Some(Cluster { client, reviews, config, health }), doors)
             }
         };
         let probes = vec![
@@ -182,6 +205,7 @@ impl Parts {
             outputs: Outputs::new(pool.clone()),
             bundles: Bundles::open_store(pool, &config.artifact_store, MAX_BUNDLE).await?,
             links: Links::default(),
+            access,
             pulls: PullChecks::default(),
             views,
             progress,
@@ -194,6 +218,8 @@ impl Parts {
             doors,
             cluster,
             commands,
+            configured: Arc::new(config.installation.clone()),
+            authority,
             config,
         })
     }
@@ -222,6 +248,7 @@ impl Parts {
     fn app_state(&self) -> AppState {
         AppState {
             commands: self.commands.clone(),
+            authority: self.authority.clone(),
             views: self.views.clone(),
             github: self.github.clone(),
             outputs: self.outputs.clone(),
@@ -230,21 +257,22 @@ impl Parts {
             links: self.links.clone(),
             pulls: self.pulls.clone(),
             system: self.system.clone(),
-            known: Known::default(),
+            access: self.access.clone(),
             settings: Arc::new(Settings {
+                egress_full: self.doors.may_be_full(),
                 public_url: self.config.public_url.clone(),
-                profiles: self.config.profiles.clone(),
+                configured: self.configured.clone(),
             }),
         }
     }
 
     fn link_state(&self) -> LinkState {
-        let profiles = self.config.profiles.clone();
+        let profiles = self.config.installation.profiles.clone();
         let doors = self.doors.clone();
         let identities: Arc<dyn Identities> = match &self.cluster {
             None => Arc::new(Issued(self.commands.clone())),
-            Some(Cluster { client, config, .. }) => {
-                let reviewer = k8s_adapter::Reviewer::new(client.clone(), &config.namespace);
+            Some(Cluster { reviews, config, .. }) => {
+                let reviewer = k8s_adapter::Reviewer::new(reviews.clone(), &config.namespace);
                 Arc::new(PodTokens::new(reviewer, self.commands.clone()))
             }
         };
@@ -300,6 +328,8 @@ impl Parts {
         ));
         let (commands, stop) = (self.commands.clone(), shutdown.clone());
         running.spawn(async move { commands.flush_refusals_until(stop).await });
+        let (authority, stop) = (self.authority.clone(), shutdown.clone());
+        running.spawn(async move { authority.refresh_until(stop).await });
     }
 
     /// What the control plane does by itself, and the adapter.
@@ -313,25 +343,19 @@ impl Parts {
             pulls: self.pulls.clone(),
             policies: self.policies.clone(),
             doors: self.doors.clone(),
+            installation: Installation::new(self.commands.clone(), self.configured.clone()),
+            by_memory_here: self.cluster.is_none(),
             public_url: self.config.public_url.clone(),
         };
-        let limits = Limits {
-            max_runs: self.config.max_runs,
-            max_runs_per_owner: self.config.max_runs_per_owner,
-            by_memory_here: self.cluster.is_none(),
-        };
-        running.spawn(tasks::run(tools, limits, shutdown.clone()));
+        running.spawn(tasks::run(tools, shutdown.clone()));
         running.spawn(self.system.clone().run(shutdown.clone()));
-        if let Some(Cluster { client, config, health }) = &self.cluster {
+        if let Some(Cluster { client, config, health, .. }) = &self.cluster {
             let setup = k8s_adapter::Setup {
                 config: config.clone(),
                 client: client.clone(),
                 commands: self.commands.clone(),
                 views: self.views.clone(),
-                requests: Arc::new(cluster::ByObjects::new(
-                    self.app_state(),
-                    self.config.kubernetes.as_ref().map(|of| of.requesters.clone()),
-                )),
+                requests: Arc::new(cluster::ByObjects::new(self.app_state())),
                 health: health.clone(),
             };
             let adapter = k8s_adapter::run(setup, shutdown.clone());
@@ -366,6 +390,20 @@ impl Parts {
             uid_base: uid_base(&config.data_dir),
         })
     }
+}
+
+/// Who has rights before anybody was given any.
+fn admins(config: &Effective, local: Vec<UserId>) -> Admins {
+    let mut configured = Admins { users: local, ..Admins::default() };
+    for admin in &config.admins {
+        match admin {
+            ConfiguredAdmin::Group(name) => configured.groups.push(name.clone()),
+            ConfiguredAdmin::User(name) => configured.names.push(name.clone()),
+        }
+    }
+    let requesters = config.kubernetes.iter().flat_map(|of| &of.requesters);
+    configured.requesters.extend(requesters.map(|name| commands::kubernetes_id(name)));
+    configured
 }
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

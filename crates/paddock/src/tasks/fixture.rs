@@ -39,6 +39,7 @@ pub(super) fn requested() -> Requested {
         memory_mib: 2048,
         disk_mib: 2048,
         max_retries: 2,
+        harness: domain::run::Harness::default(),
     }
 }
 

@@ -17,16 +17,19 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use api::{
     bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs, pulls::PullChecks,
+    settings::Installation,
 };
 use commands::Commands;
 use domain::ids::Position;
 use futures::FutureExt as _;
 use projections::Views;
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
-
-pub(crate) use admission::Limits;
 
 use crate::serve::Doors;
 
@@ -34,6 +37,9 @@ use crate::serve::Doors;
 const PERIOD: Duration = Duration::from_secs(1);
 /// How long it waits after them, so that a burst makes one round.
 const SETTLE: Duration = Duration::from_millis(10);
+/// The share of its time that a task may spend on rounds that news start: one that has thousands to look at looks
+/// less often.
+const SHARE: u32 = 8;
 
 /// What the tasks work with.
 #[derive(Clone)]
@@ -46,14 +52,18 @@ pub(crate) struct Tools {
     pub(crate) pulls: PullChecks,
     pub(crate) policies: Policies,
     pub(crate) doors: Doors,
+    /// What people may change while it runs.
+    pub(crate) installation: Installation,
+    /// Whether runs take this machine's memory.
+    pub(crate) by_memory_here: bool,
     /// The address of the page, for links to runs.
     pub(crate) public_url: Url,
 }
 
 /// Runs all tasks until `shutdown`.
-pub(crate) async fn run(tools: Tools, limits: Limits, shutdown: CancellationToken) {
+pub(crate) async fn run(tools: Tools, shutdown: CancellationToken) {
     let mut tasks = JoinSet::new();
-    tasks.spawn(rounds(admission::Admission::new(&tools, limits), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(admission::Admission::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(publisher::Publisher::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(deadlines::Deadlines::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(policies::Publication::new(&tools), tools.clone(), shutdown.clone()));
@@ -69,6 +79,10 @@ trait Task: Send {
     const PERIOD: Duration = PERIOD;
     /// Whether news in the views start a round.
     const WAKES: bool = true;
+    /// How long it waits after news when its last round took so long.
+    fn settle(took: Duration) -> Duration {
+        SETTLE.max(took * SHARE)
+    }
 
     /// Looks at everything once. An error ends only this round.
     fn round(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
@@ -79,6 +93,7 @@ async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken)
     let mut views = tools.views.health().position();
     let mut seen = *views.borrow();
     loop {
+        let began = Instant::now();
         let round = AssertUnwindSafe(task.round()).catch_unwind();
         let done = tokio::select! {
             done = round => done,
@@ -89,11 +104,12 @@ async fn rounds<T: Task>(mut task: T, tools: Tools, shutdown: CancellationToken)
             Ok(Err(error)) => tracing::error!(task = T::NAME, error = &*error, "a round failed"),
             Err(_) => tracing::error!(task = T::NAME, "a round panicked"),
         }
+        let settle = T::settle(began.elapsed());
         tokio::select! {
             () = sleep(T::PERIOD) => {}
             Ok(now) = news(&mut views, seen), if T::WAKES => {
                 seen = now;
-                sleep(SETTLE).await;
+                sleep(settle.min(T::PERIOD)).await;
             }
             () = shutdown.cancelled() => return,
         }

@@ -1,11 +1,12 @@
 //! Lets go of what nothing will read again: bundles that a newer one of the same run superseded, uploads
-//! that nobody went on with, and all that a deleted session left behind.
+//! that nobody went on with, all that a deleted session left behind, and what is older than it is to be kept.
 
 use std::time::Duration;
 
 use api::{
     bundles::{Bundles, Superseded},
     output::Outputs,
+    settings::Installation,
 };
 use commands::{Caused, CommandError, Commands};
 use domain::{
@@ -16,15 +17,11 @@ use domain::{
 
 use super::{Task, Tools};
 
-/// How long a superseded bundle stays: a workload may be reading it.
-const SUPERSEDED: Duration = Duration::from_mins(10);
-/// How long an upload that broke off may be gone on with.
-const PARTIAL: Duration = Duration::from_hours(24);
-
 pub(super) struct Retention {
     commands: Commands,
     bundles: Bundles,
     outputs: Outputs,
+    installation: Installation,
 }
 
 impl Retention {
@@ -33,6 +30,7 @@ impl Retention {
             commands: tools.commands.clone(),
             bundles: tools.bundles.clone(),
             outputs: tools.outputs.clone(),
+            installation: tools.installation.clone(),
         }
     }
 
@@ -66,7 +64,8 @@ impl Task for Retention {
     const WAKES: bool = false;
 
     async fn round(&mut self) -> anyhow::Result<()> {
-        for bundle in self.bundles.superseded(SUPERSEDED).await? {
+        let kept = self.installation.now().await?.retention();
+        for bundle in self.bundles.superseded((&kept).into()).await? {
             let (session, digest) = (bundle.session, bundle.digest.clone());
             if let Err(error) = self.expire(bundle).await {
                 tracing::error!(%session, %digest, error = &*error, "a bundle could not be removed");
@@ -77,7 +76,16 @@ impl Task for Retention {
                 tracing::error!(%run, error = &*error, "a run's output could not be removed");
             }
         }
-        let partial = self.bundles.prune_partial(PARTIAL).await?;
+        if let Some(days) = kept.output_days {
+            for run in api::link::ended_before(self.commands.pool(), days).await? {
+                if let Err(error) = self.outputs.remove(run).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(%run, error, "a run's output could not be removed");
+                }
+            }
+        }
+        let partial = Duration::from_hours(kept.partial_upload_hours.into());
+        let partial = self.bundles.prune_partial(partial).await?;
         if partial > 0 {
             tracing::info!(partial, "uploads that nobody went on with were removed");
         }

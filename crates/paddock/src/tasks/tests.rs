@@ -9,7 +9,12 @@ use std::{
 };
 
 use api::{
-    bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs, pulls::PullChecks,
+    bundles::Bundles,
+    gateway::Policies,
+    github::GitHub,
+    output::Outputs,
+    pulls::PullChecks,
+    settings::{Configured, Installation, Layer},
 };
 use axum::{
     Json, Router,
@@ -26,6 +31,7 @@ use domain::{
         State as RunState, Verdict,
     },
     session,
+    settings::Limits,
 };
 use projections::{Health, Views};
 use serde_json::{Value, json};
@@ -36,7 +42,9 @@ use sqlx::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Limits, Tools, fixture, run};
+use super::{Tools, fixture, run};
+
+mod settings;
 
 /// What the forge holds, and what it does.
 #[derive(Default)]
@@ -110,6 +118,7 @@ struct World {
     views: Views,
     pulls: PullChecks,
     policies: Policies,
+    tools: Tools,
     forge: Arc<Forge>,
     owner: UserId,
     shutdown: CancellationToken,
@@ -129,6 +138,8 @@ fn server() -> PgConnectOptions {
 
 impl World {
     async fn new(limits: Limits) -> Self {
+        let limits = Layer { value: limits, given: true };
+        let configured = Configured { limits, ..Configured::default() };
         let _ = rustls::crypto::ring::default_provider().install_default();
         let database = format!("test_{}", uuid::Uuid::now_v7().simple());
         let mut connection = PgConnection::connect_with(&server()).await.unwrap();
@@ -163,11 +174,24 @@ impl World {
             pulls: pulls.clone(),
             doors: crate::serve::Doors::none(),
             policies: policies.clone(),
+            installation: Installation::new(commands.clone(), Arc::new(configured)),
+            by_memory_here: true,
             public_url: Url::parse("https://paddock.test/").unwrap(),
         };
-        tokio::spawn(run(tools, limits, shutdown.clone()));
+        tokio::spawn(run(tools.clone(), shutdown.clone()));
         let owner = UserId(uuid::Uuid::now_v7());
-        Self { commands, views, pulls, policies, forge, owner, shutdown, database, _store: store }
+        Self {
+            commands,
+            views,
+            pulls,
+            policies,
+            tools,
+            forge,
+            owner,
+            shutdown,
+            database,
+            _store: store,
+        }
     }
 
     async fn start(&self, change: impl FnOnce(&mut Requested)) -> RunId {
@@ -195,6 +219,7 @@ impl World {
             requested: Box::new(requested),
             message: MessageId("msg_1".to_owned()),
             prompt: prompt.reference,
+            egress_reason: None,
         };
         self.commands.start_run(session, id, request, caused).await.unwrap();
         id
@@ -269,7 +294,7 @@ impl World {
     }
 }
 
-const ONE: Limits = Limits { max_runs: 1, max_runs_per_owner: 1, by_memory_here: true };
+const ONE: Limits = Limits { max_runs: 1, max_runs_per_owner: 1 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_admitted_published_after_a_failure_and_makes_room_for_the_next() {
@@ -380,8 +405,7 @@ async fn gateways_are_told_of_a_run_from_its_admission_to_its_end() {
 
 #[tokio::test]
 async fn what_becomes_of_a_pull_request_is_recorded_once() {
-    let world =
-        World::new(Limits { max_runs: 4, max_runs_per_owner: 4, by_memory_here: true }).await;
+    let world = World::new(Limits::default()).await;
     let run = world.start(|requested| requested.linger_seconds = 0).await;
     world.until(run, |event| matches!(event, Event::Admitted { .. })).await;
     world.work(run).await;

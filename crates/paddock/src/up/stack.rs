@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What is passed on to gateway and control plane where runs are to be pods of a cluster.
-const CLUSTER: [&str; 15] = [
+const CLUSTER: [&str; 20] = [
     "KUBECONFIG",
     "PADDOCK_KUBERNETES_NAMESPACE",
     "PADDOCK_OWN_NAMESPACE",
@@ -28,15 +28,31 @@ const CLUSTER: [&str; 15] = [
     "PADDOCK_HARNESS_IMAGE",
     "PADDOCK_IMAGE_PULL_POLICY",
     "PADDOCK_RUNTIME_CLASS",
+    "PADDOCK_KUBERNETES_NODE_SELECTOR",
+    "PADDOCK_KUBERNETES_TOLERATIONS",
     "PADDOCK_LINK_LISTEN",
     "PADDOCK_LINK_ADDRESS",
     "PADDOCK_EGRESS_LISTEN",
     "PADDOCK_EGRESS_ADDRESS",
+    "PADDOCK_EGRESS_FULL_LISTEN",
+    "PADDOCK_EGRESS_FULL_ADDRESS",
     "PADDOCK_CANARY_LISTEN",
     "PADDOCK_CANARY_ADDRESS",
     "HOME",
     // Of debug builds alone.
     "PADDOCK_FAILPOINTS",
+    "PADDOCK_PLAYED_HOSTS",
+];
+
+/// What people may change while it runs: its first values.
+const CHANGEABLE: [&str; 7] = [
+    "PADDOCK_MAX_RUNS",
+    "PADDOCK_MAX_RUNS_PER_OWNER",
+    "PADDOCK_EGRESS_ALLOW",
+    "PADDOCK_SUPERSEDED_BUNDLE_MINUTES",
+    "PADDOCK_BUNDLE_DAYS",
+    "PADDOCK_OUTPUT_DAYS",
+    "PADDOCK_PARTIAL_UPLOAD_HOURS",
 ];
 
 /// How long the control plane has to become ready.
@@ -167,9 +183,6 @@ impl Stack {
         if let Some(file) = &outside.settings.github_token_file {
             spec = spec.env("PADDOCK_GITHUB_TOKEN_FILE", file);
         }
-        if let Some(hosts) = std::env::var_os("PADDOCK_EGRESS_ALLOW") {
-            spec = spec.env("PADDOCK_EGRESS_ALLOW", hosts);
-        }
         Ok(with_cluster(spec))
     }
 
@@ -203,11 +216,10 @@ impl Stack {
             ("PADDOCK_GITHUB_API_URL", set.github_api_url.map(|url| url.as_str().into())),
             ("PADDOCK_GITHUB_TOKEN_FILE", set.github_token_file.map(PathBuf::into_os_string)),
             ("PADDOCK_CONFIG", self.args.config.clone().map(PathBuf::into_os_string)),
-            ("PADDOCK_MAX_RUNS", std::env::var_os("PADDOCK_MAX_RUNS")),
-            ("PADDOCK_MAX_RUNS_PER_OWNER", std::env::var_os("PADDOCK_MAX_RUNS_PER_OWNER")),
             ("PADDOCK_HARNESS", std::env::var_os("PADDOCK_HARNESS")),
         ];
-        for (name, value) in optional {
+        let changeable = CHANGEABLE.map(|name| (name, std::env::var_os(name)));
+        for (name, value) in optional.into_iter().chain(changeable) {
             if let Some(value) = value {
                 spec = spec.env(name, value);
             }

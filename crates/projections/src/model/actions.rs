@@ -1,3 +1,4 @@
+use domain::run::EgressMode;
 use serde::{Deserialize, Serialize};
 
 use super::{RunRow, RunState, SessionRow};
@@ -13,12 +14,22 @@ pub enum RunAction {
     Finish,
     Cancel,
     Publish,
+    WidenEgress,
+    NarrowEgress,
 }
 
 impl RunAction {
     /// Every action.
-    pub const ALL: [Self; 6] =
-        [Self::Prompt, Self::Answer, Self::Interrupt, Self::Finish, Self::Cancel, Self::Publish];
+    pub const ALL: [Self; 8] = [
+        Self::Prompt,
+        Self::Answer,
+        Self::Interrupt,
+        Self::Finish,
+        Self::Cancel,
+        Self::Publish,
+        Self::WidenEgress,
+        Self::NarrowEgress,
+    ];
 }
 
 /// What may be asked of a session.
@@ -32,18 +43,40 @@ pub enum SessionAction {
     Restore,
     Delete,
     Fork,
+    Share,
 }
 
 impl SessionAction {
     /// Every action.
-    pub const ALL: [Self; 6] =
-        [Self::Start, Self::Rename, Self::Archive, Self::Restore, Self::Delete, Self::Fork];
+    pub const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Rename,
+        Self::Archive,
+        Self::Restore,
+        Self::Delete,
+        Self::Fork,
+        Self::Share,
+    ];
 }
 
 impl RunRow {
     /// What would be accepted now: pages offer these and no others.
     #[must_use]
     pub fn allowed_actions(&self) -> Vec<RunAction> {
+        let mut actions = self.steps();
+        // What may be told something may be allowed more; less may be allowed until the end.
+        match self.egress.mode {
+            EgressMode::Github if actions.contains(&RunAction::Prompt) => {
+                actions.push(RunAction::WidenEgress);
+            }
+            EgressMode::Full if self.finished_at.is_none() => actions.push(RunAction::NarrowEgress),
+            EgressMode::Github | EgressMode::Full => {}
+        }
+        actions
+    }
+
+    /// What brings it on in its life.
+    fn steps(&self) -> Vec<RunAction> {
         use RunAction::{Answer, Cancel, Finish, Interrupt, Prompt, Publish};
         match self.state {
             // It goes on publishing as soon as it is there again.
@@ -69,8 +102,8 @@ impl SessionRow {
     /// What would be accepted now: pages offer these and no others.
     #[must_use]
     pub fn allowed_actions(&self) -> Vec<SessionAction> {
-        use SessionAction::{Archive, Delete, Fork, Rename, Restore, Start};
-        let mut actions = vec![Rename];
+        use SessionAction::{Archive, Delete, Fork, Rename, Restore, Share, Start};
+        let mut actions = vec![Rename, Share];
         match (self.active_run, self.archived) {
             (Some(_), _) => {}
             (None, true) => actions.extend([Restore, Delete]),

@@ -2,13 +2,13 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use domain::{
     event::Event,
-    ids::{BundleDigest, RunId, SessionId, StreamVersion},
+    ids::{BindingId, BundleDigest, RunId, SessionId, StreamVersion},
     run::Usage,
     stream::StreamId,
 };
 use uuid::Uuid;
 
-use super::{BundleRow, RunRow, SessionRow, TimelineRow, session::BundleChange};
+use super::{BindingRow, BundleRow, RunRow, SessionRow, TimelineRow, session::BundleChange};
 use crate::log_reader::Logged;
 
 /// What a batch of the log does to the read models: the rows that it touches, as they are after it.
@@ -19,6 +19,8 @@ pub(crate) struct Delta {
     pub(crate) sessions: BTreeMap<SessionId, SessionRow>,
     pub(crate) runs: BTreeMap<RunId, RunRow>,
     pub(crate) timeline: Vec<(RunId, TimelineRow)>,
+    /// With the position of the event that changed each last.
+    pub(crate) bindings: BTreeMap<BindingId, (u64, BindingRow)>,
     /// With the position of the event that stored each.
     pub(crate) bundles: BTreeMap<(SessionId, BundleDigest), (u64, BundleRow)>,
 }
@@ -73,8 +75,16 @@ impl Delta {
                 let row = TimelineRow::of(position, recorded, event, logged.name.clone());
                 self.timeline.push((id, row));
             }
+            Event::Binding(event) => {
+                let id = BindingId(recorded.stream.id);
+                let row = self.bindings.get(&id).map(|(_, row)| row.clone());
+                logged.follows(row.as_ref().map(|row| row.version))?;
+                let row = BindingRow::after(row, recorded, event);
+                let row = row.ok_or_else(|| logged.out_of_order(StreamVersion::NONE))?;
+                self.bindings.insert(id, (position.0, row));
+            }
             // These have no read model yet: they are read from the log itself.
-            Event::Actor(_) | Event::Log(_) => {}
+            Event::Actor(_) | Event::Log(_) | Event::Settings(_) => {}
         }
         Ok(())
     }

@@ -79,6 +79,7 @@ pub(super) fn attention(before: bool, actor: Actor, event: &Event, run: &RunRow)
         | Event::InputRequired { .. }
         | Event::InputGiven { .. }
         | Event::Interrupted {}
+        | Event::EgressModeChanged { .. }
         | Event::FinishRequested { .. }
         | Event::CancelRequested {}
         | Event::TurnFailed { .. }

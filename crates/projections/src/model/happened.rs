@@ -1,5 +1,5 @@
 use domain::{
-    run::{Event, InputKind, PublishStage},
+    run::{EgressMode, Event, InputKind, PublishStage},
     session,
 };
 
@@ -26,6 +26,12 @@ pub(super) fn in_run(event: &Event) -> Option<String> {
         Event::InputRequired { kind: InputKind::Question, .. } => "asked a question".to_owned(),
         Event::InputGiven { answer, .. } => answered(answer).to_owned(),
         Event::Interrupted {} => "interrupted".to_owned(),
+        Event::EgressModeChanged { mode: EgressMode::Full, .. } => {
+            "may reach any public host".to_owned()
+        }
+        Event::EgressModeChanged { mode: EgressMode::Github, .. } => {
+            "may reach GitHub only".to_owned()
+        }
         Event::FinishRequested { .. } => "told to publish and end".to_owned(),
         Event::CancelRequested {} => "told to end without publishing".to_owned(),
         Event::TurnFailed { failure, .. } | Event::Failed { failure, .. } => {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod asks;
+mod binding;
 mod delta;
 mod group;
 mod happened;
@@ -11,6 +12,7 @@ mod summary;
 mod words;
 
 pub use actions::{RunAction, SessionAction};
+pub use binding::BindingRow;
 pub(crate) use delta::Delta;
 pub use group::Group;
 pub use run::{Input, Publishing, PullRequest, RunRow, RunState, TimelineRow, Workload};

@@ -5,14 +5,34 @@ use domain::{
     event::{Actor, Recorded},
     ids::{Generation, InputId, Position, RunId, StreamVersion},
     run::{
-        Enforcement, Event, Failure, InputKind, Outcome, Probe, PublishStage, QueueReason,
-        Requested, Usage,
+        EgressMode, Enforcement, Event, Failure, InputKind, Outcome, Probe, PublishStage,
+        QueueReason, Requested, Usage,
     },
     text::TextRef,
 };
 use serde::{Deserialize, Serialize};
 
 use super::summary::{summary, text};
+
+/// What a run may reach, and who decided it last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Egress {
+    /// What it may reach.
+    pub mode: EgressMode,
+    /// The last decision, if it was not as it is for every run.
+    pub changed: Option<EgressChange>,
+}
+
+/// Who decided what a run may reach.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EgressChange {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Option<TextRef>,
+}
 
 /// How long the last snapshot may take before the run ends without it, in seconds.
 const SNAPSHOT_SECONDS: i64 = 180;
@@ -24,6 +44,8 @@ pub struct RunRow {
     pub id: RunId,
     /// As it was asked for.
     pub requested: Requested,
+    /// What it may reach.
+    pub egress: Egress,
     /// Its first prompt.
     pub prompt: Option<TextRef>,
     /// Where it is in its life.
@@ -221,6 +243,7 @@ impl RunRow {
         Some(Self {
             id: RunId(recorded.stream.id),
             requested: (**requested).clone(),
+            egress: Egress { mode: EgressMode::named(&requested.egress), changed: None },
             prompt: None,
             state: RunState::Queued,
             since: recorded.time,
@@ -257,13 +280,25 @@ impl RunRow {
     /// The texts that it refers to.
     pub fn texts(&self) -> impl Iterator<Item = &TextRef> {
         let inputs = self.inputs.values().map(|input| &input.detail);
-        self.prompt.iter().chain(&self.detail).chain(&self.publishing.detail).chain(inputs)
+        let egress = self.egress.changed.iter().filter_map(|change| change.reason.as_ref());
+        self.prompt
+            .iter()
+            .chain(egress)
+            .chain(&self.detail)
+            .chain(&self.publishing.detail)
+            .chain(inputs)
     }
 
     /// Whether it has neither ended nor waits in the queue.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.state != RunState::Queued && self.finished_at.is_none()
+    }
+
+    /// Whether it is not over: it waits, is active, or has a workload that is not reported as removed.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.finished_at.is_none() || self.workload != Workload::None
     }
 
     /// When something becomes due if nothing else happens.
@@ -400,6 +435,10 @@ impl RunRow {
                 if self.state == RunState::AwaitingInput && self.inputs.is_empty() {
                     self.enter(RunState::Running, at);
                 }
+            }
+            Event::EgressModeChanged { mode, reason } => {
+                let changed = EgressChange { at, actor: recorded.actor, reason: reason.clone() };
+                self.egress = Egress { mode: *mode, changed: Some(changed) };
             }
             Event::FinishRequested { .. } => {
                 self.finishing = true;

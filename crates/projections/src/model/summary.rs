@@ -40,6 +40,7 @@ pub(super) fn summary(event: &Event) -> String {
         Event::InputRequired { kind: InputKind::Permission, .. } => "a permission".to_owned(),
         Event::InputRequired { kind: InputKind::Question, .. } => "an answer".to_owned(),
         Event::InputGiven { answer, .. } => answered(answer).to_owned(),
+        Event::EgressModeChanged { mode, .. } => format!("egress {}", mode.as_str()),
         Event::FinishRequested { cause: FinishCause::Asked } => "asked for".to_owned(),
         Event::FinishRequested { cause: FinishCause::Idle } => "nothing more came".to_owned(),
         Event::TurnFailed { failure, .. } | Event::Failed { failure, .. } => {
@@ -85,6 +86,7 @@ pub(super) const fn text(event: &Event) -> Option<&TextRef> {
             Answer::Answers { answers } => Some(answers),
             Answer::Once | Answer::Always | Answer::TimedOut | Answer::Withdrawn => None,
         },
+        Event::EgressModeChanged { reason, .. } => reason.as_ref(),
         Event::TurnFailed { detail, .. } | Event::Failed { detail, .. } => detail.as_ref(),
         Event::Requested(_)
         | Event::Queued { .. }

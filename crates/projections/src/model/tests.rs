@@ -11,7 +11,7 @@ use domain::{
         CorrelationId, EventId, Generation, InputId, MessageId, Position, RunId, SessionId,
         StreamVersion, TextId,
     },
-    run::{self, Answer, Command, Ending, FinishCause, InputKind, Outcome, Run, Stage},
+    run::{self, Answer, Command, EgressMode, Ending, FinishCause, InputKind, Outcome, Run, Stage},
     session,
     stream::StreamId,
     text::TextRef,
@@ -78,6 +78,7 @@ fn state_of(stage: &Stage) -> RunState {
 fn agrees(row: &RunRow, run: &Run) {
     assert_eq!(row.state, state_of(&run.stage));
     assert_eq!(row.requested, run.requested);
+    assert_eq!(row.egress.mode, run.egress);
     assert_eq!(row.generation, run.generation);
     assert_eq!(row.retries, run.retries);
     assert_eq!(row.prompts, run.prompts);
@@ -125,6 +126,10 @@ fn accepts(run: &Run, action: RunAction) -> bool {
         RunAction::Finish => Command::Finish { cause: FinishCause::Asked },
         RunAction::Cancel => Command::Cancel,
         RunAction::Publish => Command::RequestPublish,
+        RunAction::WidenEgress => {
+            Command::ChangeEgress { mode: EgressMode::Full, reason: Some(text) }
+        }
+        RunAction::NarrowEgress => Command::ChangeEgress { mode: EgressMode::Github, reason: None },
     };
     let state = run::State::Known(Box::new(run.clone()));
     run::decide(&state, command).is_ok_and(|events| !events.is_empty())
@@ -329,7 +334,9 @@ fn a_failed_run_says_what_it_waited_for_and_why_it_was_lost() {
     let recorded = logged(0, stream, StreamVersion(1), &event).positioned.recorded;
     let after = |events: &[run::Event]| {
         let mut row = RunRow::begun(&recorded, requested).expect("it begins one");
-        events.iter().for_each(|event| row.apply(&recorded, event, ""));
+        for event in events {
+            row.apply(&recorded, event, "");
+        }
         reason(&row, |_| None).expect("it says why")
     };
     let generation = Generation::FIRST;

@@ -1,9 +1,15 @@
-use domain::ids::{BundleDigest, RunId, SessionId};
+use domain::{
+    access::Sight,
+    ids::{BundleDigest, RunId, SessionId},
+};
 use serde::de::DeserializeOwned;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::{Cursor, NotACursor, Views};
+use super::{
+    Cursor, NotACursor, Views,
+    sight::{bind_sight, condition},
+};
 use crate::{
     ViewError,
     model::{BundleRow, Group, RunRow, SessionRow, TimelineRow},
@@ -88,43 +94,48 @@ impl RunFilter {
 const NEWEST: Uuid = Uuid::max();
 
 impl Views {
-    /// Sessions, the newest first.
+    /// Sessions that somebody sees, the newest first.
     pub async fn sessions(
         &self,
+        sight: &Sight,
         filter: &SessionFilter,
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Result<Page<SessionRow>, NotACursor>, ViewError> {
         let list = filter.list();
         let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
-        let bodies: Vec<String> = sqlx::query_scalar(
+        let seen = condition(sight, 7);
+        let sql = format!(
             "select body::text from view.session s where standing = $2 and id < $1
                and ($4::text is null or work = $4)
                and ($5::text is null or repo = $5)
                and ($6::text is null or strpos(about, $6) > 0 or exists (
                  select from paddock.event_text t
                  where t.id = s.title and strpos(lower(convert_from(t.bytes, 'UTF8')), $6) > 0))
+               and {seen}
              order by id desc limit $3",
-        )
-        .bind(before)
-        .bind(filter.standing())
-        .bind(i64::from(limit) + 1)
-        .bind(filter.group.map(Group::as_str))
-        .bind(filter.repo.as_ref().map(|repo| repo.to_lowercase()))
-        .bind(filter.q.as_ref().map(|q| q.to_lowercase()))
-        .fetch_all(&self.pool)
-        .await?;
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(before)
+            .bind(filter.standing())
+            .bind(i64::from(limit) + 1)
+            .bind(filter.group.map(Group::as_str))
+            .bind(filter.repo.as_ref().map(|repo| repo.to_lowercase()))
+            .bind(filter.q.as_ref().map(|q| q.to_lowercase()));
+        let bodies: Vec<String> = bind_sight!(query, sight).fetch_all(&self.pool).await?;
         Ok(Ok(page(&list, &bodies, limit, |row: &SessionRow| row.id.to_string())?))
     }
 
-    /// How many sessions of each group there are.
-    pub async fn counts(&self) -> Result<Counts, ViewError> {
-        let rows: Vec<(bool, String, i64)> = sqlx::query_as(
-            "select standing = 'archived', work, count(*) from view.session
-             where standing <> 'deleted' group by 1, 2",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+    /// How many sessions of each group somebody sees.
+    pub async fn counts(&self, sight: &Sight) -> Result<Counts, ViewError> {
+        let seen = condition(sight, 1);
+        let sql = format!(
+            "select standing = 'archived', work, count(*) from view.session s
+             where standing <> 'deleted' and {seen} group by 1, 2"
+        );
+        let query = sqlx::query_as(AssertSqlSafe(sql));
+        let rows: Vec<(bool, String, i64)> =
+            bind_sight!(query, sight).fetch_all(&self.pool).await?;
         let sum = |archived: bool, group: Option<Group>| {
             let of = |work: &str| group.is_none_or(|group| group.as_str() == work);
             let counted = rows.iter().filter(|(stored, work, _)| *stored == archived && of(work));
@@ -139,9 +150,10 @@ impl Views {
         })
     }
 
-    /// Runs, the newest first.
+    /// Runs of sessions that somebody sees, the newest first.
     pub async fn runs(
         &self,
+        sight: &Sight,
         filter: &RunFilter,
         cursor: Option<&str>,
         limit: u32,
@@ -149,20 +161,26 @@ impl Views {
         let list = filter.list();
         let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
         let sql = format!(
-            "select body::text from view.run where {} and id < $1 order by id desc limit $2",
-            filter.condition()
+            "select body::text from view.run r where {} and id < $1
+               and ({} exists (select from view.session s where s.id = r.session and {}))
+             order by id desc limit $2",
+            filter.condition(),
+            if sight.everything { "true or" } else { "" },
+            condition(sight, 4),
         );
-        let bodies: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+        let query = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(before)
             .bind(i64::from(limit) + 1)
-            .bind(filter.session.map(|session| session.0))
-            .fetch_all(&self.pool)
-            .await?;
+            .bind(filter.session.map(|session| session.0));
+        let bodies: Vec<String> = bind_sight!(query, sight).fetch_all(&self.pool).await?;
         Ok(Ok(page(&list, &bodies, limit, |row: &RunRow| row.id.to_string())?))
     }
 
     /// The sessions of those ids, unless they were deleted.
     pub async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<SessionRow>, ViewError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let bodies: Vec<String> = sqlx::query_scalar(
             "select body::text from view.session where id = any($1) and standing <> 'deleted'
@@ -176,6 +194,9 @@ impl Views {
 
     /// The runs of those ids.
     pub async fn runs_by_id(&self, ids: &[RunId]) -> Result<Vec<RunRow>, ViewError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let bodies: Vec<String> =
             sqlx::query_scalar("select body::text from view.run where id = any($1)")
@@ -248,7 +269,7 @@ impl Views {
     }
 }
 
-fn start<K: std::str::FromStr>(
+pub(super) fn start<K: std::str::FromStr>(
     list: &str,
     cursor: Option<&str>,
     first: K,

@@ -1,18 +1,24 @@
 //! What is asked of the read models.
 
+mod bindings;
 mod cursor;
 mod lists;
+mod live;
 mod news;
+mod sight;
 mod tasks;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use domain::{
     ids::{Position, RunId, SessionId, StreamVersion, TextId},
     stream::{StreamId, StreamKind},
 };
 use sqlx::PgPool;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     Health, Lag, ViewError,
@@ -22,6 +28,7 @@ use crate::{
 pub use self::{
     cursor::{Cursor, NotACursor},
     lists::{Counts, Page, RunFilter, SessionFilter},
+    sight::seen,
     tasks::{Due, OpenPull, QueuedRun},
 };
 
@@ -30,13 +37,14 @@ pub use self::{
 pub struct Views {
     pool: PgPool,
     health: Health,
+    live: Arc<Mutex<live::Live>>,
 }
 
 impl Views {
     /// The read models in `pool`, brought up to date by a projector that reports to `health`.
     #[must_use]
     pub fn new(pool: PgPool, health: Health) -> Self {
-        Self { pool, health }
+        Self { pool, health, live: Arc::new(Mutex::new(live::Live::unread())) }
     }
 
     /// How the projector of this process stands.
@@ -148,8 +156,11 @@ impl Views {
         let sql = match stream.kind {
             StreamKind::Session => "select version from view.session where id = $1",
             StreamKind::Run => "select version from view.run where id = $1",
+            StreamKind::Binding => "select version from view.binding where id = $1",
             // Without a read model there is nothing to wait for.
-            StreamKind::Actor | StreamKind::Log => return Ok(StreamVersion(u64::MAX)),
+            StreamKind::Actor | StreamKind::Log | StreamKind::Settings => {
+                return Ok(StreamVersion(u64::MAX));
+            }
         };
         let version: Option<i64> =
             sqlx::query_scalar(sql).bind(stream.id).fetch_optional(&self.pool).await?;

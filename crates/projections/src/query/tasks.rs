@@ -1,6 +1,6 @@
 //! What the control plane's own tasks and the adapters look for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Views;
 use crate::{
     ViewError,
-    model::{RunRow, SessionRow, Workload},
+    model::{RunRow, RunState, SessionRow, Workload},
 };
 
 /// A run that waits for room.
@@ -78,15 +78,16 @@ impl Views {
 
     /// The runs that wait for room, the oldest first.
     pub async fn queue(&self) -> Result<Vec<QueuedRun>, ViewError> {
-        let rows = self.where_true("queued").await?;
+        let rows = self.live_runs().await?;
         Ok(rows
-            .into_iter()
+            .iter()
+            .filter(|row| row.state == RunState::Queued)
             .map(|row| QueuedRun {
                 run: row.id,
                 owner: row.requested.owner,
                 memory_mib: row.requested.memory_mib,
                 requested_at: row.created_at,
-                reason: row.queued,
+                reason: row.queued.clone(),
             })
             .collect())
     }
@@ -94,7 +95,7 @@ impl Views {
     /// How many runs of each owner are active.
     pub async fn active(&self) -> Result<BTreeMap<UserId, u32>, ViewError> {
         let mut by_owner = BTreeMap::new();
-        for row in self.where_true("active").await? {
+        for row in self.active_runs().await? {
             *by_owner.entry(row.requested.owner).or_default() += 1;
         }
         Ok(by_owner)
@@ -102,9 +103,9 @@ impl Views {
 
     /// The workloads that should exist, or whose removal is not reported yet.
     pub async fn desired_workloads(&self) -> Result<Vec<Desired>, ViewError> {
-        let rows = self.where_true("workload <> 'none'").await?;
+        let rows = self.live_runs().await?;
         Ok(rows
-            .into_iter()
+            .iter()
             .filter_map(|row| {
                 let phase = match row.workload {
                     Workload::None => return None,
@@ -120,16 +121,26 @@ impl Views {
                     accept_unenforced: row.requested.accept_unenforced,
                     memory_mib: row.requested.memory_mib,
                     disk_mib: row.requested.disk_mib,
-                    egress: row.requested.egress,
+                    egress: row.egress.mode.as_str().to_owned(),
                     deadline_seconds: row.requested.deadline_seconds,
+                    harness: row.requested.harness.clone(),
                 })
             })
             .collect())
     }
 
     /// The runs that have neither ended nor wait in the queue: what gateways serve.
-    pub async fn active_runs(&self) -> Result<Vec<RunRow>, ViewError> {
-        self.where_true("active").await
+    pub async fn active_runs(&self) -> Result<Vec<Arc<RunRow>>, ViewError> {
+        let mut rows = self.live_runs().await?;
+        rows.retain(|row| row.is_active());
+        Ok(rows)
+    }
+
+    /// The runs that have not ended, the oldest first.
+    pub async fn in_flight(&self) -> Result<Vec<Arc<RunRow>>, ViewError> {
+        let mut rows = self.live_runs().await?;
+        rows.retain(|row| row.finished_at.is_none());
+        Ok(rows)
     }
 
     /// The runs of which something is due.
@@ -151,13 +162,5 @@ impl Views {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(RunId).collect())
-    }
-
-    /// The runs for which one of this file's own conditions holds, the oldest first.
-    async fn where_true(&self, condition: &'static str) -> Result<Vec<RunRow>, ViewError> {
-        let sql = format!("select body::text from view.run where {condition} order by id");
-        let bodies: Vec<String> =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
-        Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?)
     }
 }

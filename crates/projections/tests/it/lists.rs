@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     story::OWNER,
-    support::{World, story},
+    support::{World, all, story},
 };
 
 /// Every page of a list, each of at most three.
@@ -45,7 +45,7 @@ async fn every_list_goes_on_where_its_cursor_says_and_ends() {
     for archived in [false, true] {
         let filter = SessionFilter { archived, ..SessionFilter::default() };
         let listed = all_pages!(async |at: Option<String>| {
-            views.sessions(&filter, at.as_deref(), 3).await
+            views.sessions(&all(), &filter, at.as_deref(), 3).await
         });
         let standing = if archived { session::Standing::Archived } else { session::Standing::Open };
         let known = story.sessions.iter().filter(|(_, state)| {
@@ -65,7 +65,7 @@ async fn every_list_goes_on_where_its_cursor_says_and_ends() {
         for active in [false, true] {
             let filter = RunFilter { session, active };
             let listed = all_pages!(async |at: Option<String>| {
-                views.runs(&filter, at.as_deref(), 3).await
+                views.runs(&all(), &filter, at.as_deref(), 3).await
             });
             let known = story.runs.iter().rev().filter(|(id, state)| {
                 (!active || !ended(state))
@@ -156,12 +156,13 @@ async fn a_cursor_of_another_list_is_refused() {
     let everything = RunFilter::default();
     let id = SessionId(Uuid::from_u128(1));
     let cursor = Cursor::after("runs 00000000-0000-0000-0000-000000000000 false", id).encode();
-    assert!(views.runs(&everything, Some(&cursor), 3).await.unwrap().is_ok());
+    assert!(views.runs(&all(), &everything, Some(&cursor), 3).await.unwrap().is_ok());
     let active = RunFilter { active: true, ..everything };
-    assert_eq!(views.runs(&active, Some(&cursor), 3).await.unwrap(), Err(NotACursor));
+    assert_eq!(views.runs(&all(), &active, Some(&cursor), 3).await.unwrap(), Err(NotACursor));
     let of_one = RunFilter { session: Some(id), ..RunFilter::default() };
-    assert_eq!(views.runs(&of_one, Some(&cursor), 3).await.unwrap(), Err(NotACursor));
-    let sessions = views.sessions(&SessionFilter::default(), Some(&cursor), 3).await.unwrap();
+    assert_eq!(views.runs(&all(), &of_one, Some(&cursor), 3).await.unwrap(), Err(NotACursor));
+    let sessions =
+        views.sessions(&all(), &SessionFilter::default(), Some(&cursor), 3).await.unwrap();
     assert_eq!(sessions, Err(NotACursor));
     let line = views.timeline(RunId(id.0), Some(&cursor), 3).await.unwrap();
     assert_eq!(line, Err(NotACursor));

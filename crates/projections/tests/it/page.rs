@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     story::{Story, time},
-    support::{World, story},
+    support::{World, all, story},
 };
 
 fn text() -> TextRef {
@@ -190,7 +190,7 @@ async fn sums_counts_and_filters_agree_with_the_rows() {
     for archived in [false, true] {
         for group in Group::ALL {
             let filter = SessionFilter { archived, group: Some(group), ..SessionFilter::default() };
-            let page = views.sessions(&filter, None, 200).await.unwrap().unwrap();
+            let page = views.sessions(&all(), &filter, None, 200).await.unwrap().unwrap();
             assert!(page.next.is_none());
             for row in &page.items {
                 assert_eq!((row.group(), row.archived), (group, archived));
@@ -207,7 +207,7 @@ async fn sums_counts_and_filters_agree_with_the_rows() {
         }
     }
     assert!(counts.archived > 0 && counts.waiting > 0, "{counts:?}");
-    assert_eq!(views.counts().await.unwrap(), counts);
+    assert_eq!(views.counts(&all()).await.unwrap(), counts);
 
     let open = views.open_pulls().await.unwrap();
     assert!(!open.is_empty());
@@ -236,7 +236,7 @@ async fn news_are_complete_from_every_position() {
         let session = match event {
             Event::Session(_) => SessionId(stream.id),
             Event::Run(_) => of_run(stream.id),
-            Event::Actor(_) | Event::Log(_) => continue,
+            Event::Actor(_) | Event::Log(_) | Event::Settings(_) | Event::Binding(_) => continue,
         };
         newest.insert(session, position);
     }

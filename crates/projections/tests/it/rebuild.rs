@@ -83,7 +83,7 @@ async fn read_models_are_replaced_under_load_while_they_are_read() {
             world.views.queue().await.expect("readable at any moment");
             world
                 .views
-                .runs(&projections::RunFilter::default(), None, 5)
+                .runs(&crate::support::all(), &projections::RunFilter::default(), None, 5)
                 .await
                 .expect("readable")
                 .unwrap();

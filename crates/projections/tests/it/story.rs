@@ -7,8 +7,8 @@ use domain::{
     event::Event,
     ids::{BundleDigest, Generation, InputId, MessageId, RunId, SessionId, TextId, UserId},
     run::{
-        self, Answer, Command, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage,
-        QueueReason, Requested, Run, SnapshotCause, Stage, Usage, Verdict,
+        self, Answer, Command, EgressMode, Enforcement, Failure, FinishCause, InputKind, Probe,
+        PublishStage, QueueReason, Requested, Run, SnapshotCause, Stage, Usage, Verdict,
     },
     session::{self, BundleInfo, PullState},
     stream::StreamId,
@@ -155,12 +155,13 @@ impl Story {
             memory_mib: 2048,
             disk_mib: 2048,
             max_retries: 1,
+            harness: domain::run::Harness::default(),
         };
         if self.session(id, session::Command::StartRun { run }) {
             let (message, prompt) = (message(0), self.text());
             let requested = Box::new(requested);
             self.runs.insert(run, run::State::New);
-            self.run(run, Command::Request { requested, message, prompt });
+            self.run(run, Command::Request { requested, message, prompt, egress_reason: None });
         }
     }
 
@@ -251,6 +252,11 @@ impl Story {
             13 => Command::GiveInput { input, answer: Answer::Reject { message: Some(detail) } },
             14 => Command::Finish { cause: FinishCause::Asked },
             15 if how.is_multiple_of(3) => Command::Cancel,
+            15 => {
+                let full = how.is_multiple_of(2);
+                let mode = if full { EgressMode::Full } else { EgressMode::Github };
+                Command::ChangeEgress { mode, reason: full.then_some(detail) }
+            }
             16 if how.is_multiple_of(3) => Command::Expire { failure: Failure::Deadline },
             17 => Command::ReportNothingToPublish { generation },
             18 => Command::ReportPublishFailed {

@@ -212,3 +212,8 @@ pub(crate) fn story(steps: usize) -> Story {
     walk().take(steps).for_each(|step| story.step(step));
     story
 }
+
+/// The sight of somebody who sees everything.
+pub(crate) fn all() -> domain::access::Sight {
+    domain::access::Sight::everything(OWNER)
+}

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use domain::{ids::MessageId, run::SnapshotCause};
+use domain::{
+    ids::MessageId,
+    run::{EgressMode, SnapshotCause},
+};
 use link::{Fact, Instruct};
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
@@ -42,6 +45,7 @@ impl Work {
                 self.agent.reject_question(&input.0).await
             }
             Instruct::Interrupt => self.interrupt().await,
+            Instruct::Egress { mode } => self.leave_by(*mode).await,
             Instruct::Publish => self.publish().await,
             Instruct::Exit => Ok(()),
         };
@@ -90,6 +94,11 @@ impl Work {
             notes.restored_prompt = false;
         })?;
         Ok(())
+    }
+
+    async fn leave_by(&mut self, mode: EgressMode) -> Result<(), SidecarError> {
+        self.journal.note(|notes| notes.egress = mode)?;
+        self.use_door().await
     }
 
     async fn interrupt(&mut self) -> Result<(), SidecarError> {

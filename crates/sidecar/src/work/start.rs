@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    run::{Failure, Usage},
+    run::{EgressMode, Failure, Usage},
     workload::DOOR,
 };
 use futures::StreamExt as _;
@@ -53,6 +53,16 @@ pub(super) fn fact_of(error: &SidecarError) -> Fact {
 }
 
 impl Work {
+    /// Tells the sandbox by which of the gateway's doors it leaves, where it has no socket of its own there.
+    pub(super) async fn use_door(&self) -> Result<(), SidecarError> {
+        let Some(door) = &self.job.door else { return Ok(()) };
+        let full = door.full.as_ref().filter(|_| self.journal.notes.egress == EgressMode::Full);
+        let login = format!("{}:{}", self.config.run, door.credential);
+        let address = full.unwrap_or(&door.address).clone();
+        let door = DOOR.to_owned();
+        self.harness.gateway(&GatewayRequest { address, door, login }).await
+    }
+
     pub(super) async fn bring_up(&mut self) -> Result<(), SidecarError> {
         if self.config.pod.is_some() {
             // The agent's container begins after the proof.
@@ -62,11 +72,7 @@ impl Work {
             self.await_harness(HARNESS_START).await?;
             self.prove_fence().await?;
         }
-        if let Some(door) = &self.job.door {
-            let login = format!("{}:{}", self.config.run, door.credential);
-            let (address, door) = (door.address.clone(), DOOR.to_owned());
-            self.harness.gateway(&GatewayRequest { address, door, login }).await?;
-        }
+        self.use_door().await?;
         if !self.journal.notes.restored {
             self.put_repository().await?;
         }

@@ -13,8 +13,15 @@ import { failed } from '@/ui/toast';
 
 type Answer = components['schemas']['NewAnswer'];
 
-/** What an agent waits for, with the ways to answer it. */
-export function AskCard({ input, compact = false }: { input: Input; compact?: boolean }) {
+interface AskCardProps {
+  input: Input;
+  /** Whether the server would take an answer of this person. */
+  may: boolean;
+  compact?: boolean;
+}
+
+/** What an agent waits for, with the ways to answer it for those who may. */
+export function AskCard({ input, may, compact = false }: AskCardProps) {
   const ask = askOf(input);
   const answer = useMutation({
     mutationFn: async (body: Answer) => {
@@ -46,12 +53,16 @@ export function AskCard({ input, compact = false }: { input: Input; compact?: bo
           refused <RelativeTime at={input.until} />
         </span>
       </header>
-      <AskBody
-        ask={ask}
-        compact={compact}
-        busy={answer.isPending || answer.isSuccess}
-        onAnswer={(body) => answer.mutate(body)}
-      />
+      {may ? (
+        <AskBody
+          ask={ask}
+          compact={compact}
+          busy={answer.isPending || answer.isSuccess}
+          onAnswer={(body) => answer.mutate(body)}
+        />
+      ) : (
+        <p className="text-sm text-soft">A maintainer of this session can answer.</p>
+      )}
     </section>
   );
 }

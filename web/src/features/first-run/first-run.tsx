@@ -1,5 +1,6 @@
 import { useNavigate } from '@tanstack/react-router';
 import { Play, Plus, Rocket } from 'lucide-react';
+import { useMay } from '@/features/access/query';
 import { Steps } from '@/features/first-run/steps';
 import { NAMES, useSystem } from '@/features/system/query';
 import { Button } from '@/ui/button';
@@ -9,12 +10,21 @@ import { EmptyState } from '@/ui/state';
 export function FirstRun() {
   const system = useSystem();
   const navigate = useNavigate();
+  const begins = useMay('session.create');
   const demo = system.data?.demo;
   const parts = system.data?.parts ?? [];
   // Outside the demo the model and the forge are steps of their own.
   const wrong = parts.filter(
     ({ ok, name }) => !ok && (demo || (name !== 'model' && name !== 'forge')),
   );
+  if (!begins) {
+    return (
+      <EmptyState icon={Rocket} title="No session that you may see">
+        You see the sessions that are shared with you, or with a group of yours. To start runs you
+        need the role maintainer; an admin gives it.
+      </EmptyState>
+    );
+  }
   return (
     <EmptyState
       icon={Rocket}

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { Check, CircleAlert, Lock } from 'lucide-react';
+import { Check, CircleAlert } from 'lucide-react';
 import { useEffect, useId, useRef, useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import { asProblem, type ProblemError } from '@/api/problem';
@@ -12,6 +12,7 @@ import {
   useRepository,
   useSettled,
 } from '@/features/new-run/repository';
+import { EGRESS } from '@/features/run/egress-words';
 import { harmless, line } from '@/lib/safe';
 import { duration } from '@/lib/time';
 import { Button } from '@/ui/button';
@@ -54,14 +55,6 @@ interface FormSession {
   base: string;
 }
 
-const EGRESS: Record<string, { label: string; detail: string }> = {
-  github: {
-    label: 'GitHub only',
-    detail: 'The run reaches its repository and the model, and nothing else.',
-  },
-  full: { label: 'Any public host', detail: 'For whoever may ask for it; it is on the record.' },
-};
-
 function RunForm({ session }: { session?: FormSession }) {
   const search = route.useSearch();
   const navigate = useNavigate();
@@ -74,6 +67,8 @@ function RunForm({ session }: { session?: FormSession }) {
   const [edited, setEdited] = useState(Boolean(search.prompt));
   const [profile, setProfile] = useState(search.profile ?? '');
   const [draft, setDraft] = useState(false);
+  const [egress, setEgress] = useState<keyof typeof EGRESS>('github');
+  const [why, setWhy] = useState('');
 
   const found = repositoryIn(useSettled(typed));
   const repo = session?.repo ?? found?.repo;
@@ -120,6 +115,7 @@ function RunForm({ session }: { session?: FormSession }) {
             prompt,
             ...(chosenProfile ? { profile: chosenProfile.name } : {}),
             ...(draft ? { draft } : {}),
+            ...(egress === 'full' ? { egress, egress_reason: why.trim() } : {}),
           },
         }),
       );
@@ -130,7 +126,8 @@ function RunForm({ session }: { session?: FormSession }) {
   });
   const problem = start.error ? asProblem(start.error) : undefined;
   const submit = () => {
-    if (!start.isPending && prompt.trim() !== '' && (session || repo)) start.mutate();
+    const reasoned = egress !== 'full' || why.trim() !== '';
+    if (!start.isPending && prompt.trim() !== '' && reasoned && (session || repo)) start.mutate();
   };
 
   return (
@@ -245,21 +242,23 @@ function RunForm({ session }: { session?: FormSession }) {
             )
           }
         />
-        <div className="flex flex-col gap-1">
-          <span className="text-sm font-medium">Way out</span>
-          <p className="flex items-start gap-2 rounded-md bg-sunken px-2.5 py-1.5 text-sm">
-            <Lock aria-hidden className="mt-0.5 size-4 shrink-0 text-soft" />
-            <span>
-              {
-                (EGRESS[chosenProfile?.egress ?? 'github'] ?? { label: chosenProfile?.egress })
-                  .label
-              }
-              <span className="block text-xs text-soft">
-                {EGRESS[chosenProfile?.egress ?? 'github']?.detail}
-              </span>
-            </span>
-          </p>
-        </div>
+        <Choice
+          label="Way out"
+          options={(['github', 'full'] as const).map((id) => ({ id, ...EGRESS[id] }))}
+          value={egress}
+          onChange={(mode) => setEgress(mode === 'full' ? 'full' : 'github')}
+          hint={EGRESS[egress].detail}
+        />
+        {egress === 'full' && (
+          <Field
+            label="Why it is to reach more than GitHub"
+            value={why}
+            onChange={setWhy}
+            maxLength={1_000}
+            isRequired
+            hint="Kept on the record, with your name."
+          />
+        )}
         <Switch selected={draft} onChange={setDraft}>
           Open the pull request as a draft
         </Switch>

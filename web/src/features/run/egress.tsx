@@ -3,6 +3,7 @@ import { Check, ShieldBan, ShieldCheck } from 'lucide-react';
 import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import type { Decision, Run } from '@/api/types';
+import { EgressMode } from '@/features/run/egress-mode';
 import { bytes } from '@/lib/format';
 import { line } from '@/lib/safe';
 import { duration } from '@/lib/time';
@@ -45,6 +46,7 @@ export function Egress({ run }: { run: Run }) {
   const shown = refusedOnly ? all.filter(({ verdict }) => verdict === 'refused') : all;
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-3 p-4">
+      <EgressMode run={run} />
       <p className="flex items-center gap-2 text-soft">
         <ShieldCheck aria-hidden className="size-4 text-good" />
         {run.fence.length > 0

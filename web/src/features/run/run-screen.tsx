@@ -163,7 +163,7 @@ function Screen({ run }: { run: Run }) {
           className="flex max-h-[55vh] shrink-0 flex-col gap-2 overflow-auto border-b border-line p-3"
         >
           {run.inputs.map((input) => (
-            <AskCard key={input.id} input={input} />
+            <AskCard key={input.id} input={input} may={run.allowed_actions.includes('answer')} />
           ))}
         </div>
       )}

@@ -19,6 +19,15 @@ export async function publishRun(id: string): Promise<void> {
   await readRun(id, await unwrap(api.POST('/api/v1/runs/{id}/publish', path(id))));
 }
 
+export async function setEgress(
+  id: string,
+  mode: 'github' | 'full',
+  reason?: string,
+): Promise<void> {
+  const body = { mode, ...(reason ? { reason } : {}) };
+  await readRun(id, await unwrap(api.PUT('/api/v1/runs/{id}/egress', { ...path(id), body })));
+}
+
 export async function promptRun(id: string, prompt: string): Promise<void> {
   const accepted = await unwrap(
     api.POST('/api/v1/runs/{id}/prompts', { ...path(id), body: { prompt } }),

@@ -70,7 +70,15 @@ export const SessionRow = memo(function SessionRow({ session, active, open }: Ro
           <span className="text-faint">{line(session.last.text)}</span>
         </p>
       </div>
-      {open && session.inputs.map((input) => <AskCard key={input.id} input={input} compact />)}
+      {open &&
+        session.inputs.map((input) => (
+          <AskCard
+            key={input.id}
+            input={input}
+            may={session.active_run?.allowed_actions.includes('answer') ?? false}
+            compact
+          />
+        ))}
     </article>
   );
 });

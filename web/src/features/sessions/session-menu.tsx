@@ -1,7 +1,8 @@
 import { useNavigate } from '@tanstack/react-router';
-import { Archive, ArchiveRestore, GitFork, Pencil, Trash2 } from 'lucide-react';
+import { Archive, ArchiveRestore, GitFork, Pencil, Trash2, Users } from 'lucide-react';
 import { useState } from 'react';
 import type { Session } from '@/api/types';
+import { Share } from '@/features/access/share';
 import {
   archiveSession,
   deleteSession,
@@ -19,7 +20,7 @@ import { done, failed } from '@/ui/toast';
 /** What else may be done with a session: only what the server allows now. */
 export function SessionMenu({ session }: { session: Session }) {
   const navigate = useNavigate();
-  const [asking, setAsking] = useState<'rename' | 'fork' | 'delete'>();
+  const [asking, setAsking] = useState<'rename' | 'share' | 'fork' | 'delete'>();
   const may = (action: Session['allowed_actions'][number]) =>
     session.allowed_actions.includes(action);
   const title = session.title ?? session.branch;
@@ -31,6 +32,13 @@ export function SessionMenu({ session }: { session: Session }) {
       label: 'Rename…',
       icon: Pencil,
       run: () => setAsking('rename'),
+    },
+    // Who looks on sees with whom it is shared.
+    {
+      id: 'share',
+      label: may('share') ? 'Share…' : 'Shared with…',
+      icon: Users,
+      run: () => setAsking('share'),
     },
     may('fork') && { id: 'fork', label: 'Fork…', icon: GitFork, run: () => setAsking('fork') },
     may('archive') && {
@@ -56,6 +64,7 @@ export function SessionMenu({ session }: { session: Session }) {
   return (
     <>
       <Menu label="More" actions={all.filter((action) => action !== false)} />
+      <Share session={session} isOpen={asking === 'share'} onClose={close} />
       <TitleDialog
         key={asking}
         heading={asking === 'fork' ? 'Fork the session' : 'Rename the session'}

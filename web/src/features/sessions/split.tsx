@@ -55,7 +55,11 @@ export function Split() {
             </div>
             {session.inputs.map((input) => (
               <div key={input.id} className="border-t border-line p-3">
-                <AskCard input={input} compact />
+                <AskCard
+                  input={input}
+                  may={session.active_run?.allowed_actions.includes('answer') ?? false}
+                  compact
+                />
               </div>
             ))}
           </section>

@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Copy, KeyRound, Trash2 } from 'lucide-react';
+import { Link } from '@tanstack/react-router';
+import { ChevronRight, Copy, KeyRound, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import { asProblem } from '@/api/problem';
@@ -52,6 +53,21 @@ export function Settings() {
             </Switch>
           )}
         </div>
+      </Card>
+      <Card title="The installation">
+        <Link
+          to="/settings/installation"
+          className="flex items-center gap-3 rounded-b-xl px-4 py-3 hover:bg-sunken"
+        >
+          <span className="min-w-0 flex-1">
+            <span className="block font-medium">Settings of the installation</span>
+            <span className="block text-sm text-soft">
+              How many runs at once, which hosts they may reach, harness profiles, how long things
+              are kept, and who changed what
+            </span>
+          </span>
+          <ChevronRight aria-hidden className="size-4 text-soft" />
+        </Link>
       </Card>
       <Tokens />
     </div>

@@ -1,5 +1,13 @@
 import { useNavigate } from '@tanstack/react-router';
-import { Activity, ListTree, type LucideIcon, MessageSquare, Plus, Settings2 } from 'lucide-react';
+import {
+  Activity,
+  ListTree,
+  type LucideIcon,
+  MessageSquare,
+  Plus,
+  Settings2,
+  ShieldCheck,
+} from 'lucide-react';
 import { useEffect, useMemo } from 'react';
 import {
   Autocomplete,
@@ -13,6 +21,7 @@ import {
   useFilter,
 } from 'react-aria-components';
 import type { Session } from '@/api/types';
+import { useMay } from '@/features/access/query';
 import { sessions } from '@/features/sessions/store';
 import { STATES } from '@/features/sessions/words';
 import { line } from '@/lib/safe';
@@ -61,6 +70,7 @@ export function Palette({
 
 function Entries({ onDone }: { onDone(): void }) {
   const navigate = useNavigate();
+  const begins = useMay('session.create');
   const { contains } = useFilter({ sensitivity: 'base' });
   const entries = useMemo((): Entry[] => {
     const go = (session: Session) => {
@@ -68,8 +78,11 @@ function Entries({ onDone }: { onDone(): void }) {
       if (run) void navigate({ to: '/runs/$id', params: { id: run.id } });
       else void navigate({ to: '/sessions/$id', params: { id: session.id } });
     };
+    const start: Entry[] = begins
+      ? [{ id: 'new', label: 'New run', icon: Plus, run: () => void navigate({ to: '/new' }) }]
+      : [];
     return [
-      { id: 'new', label: 'New run', icon: Plus, run: () => void navigate({ to: '/new' }) },
+      ...start,
       { id: 'home', label: 'Sessions', icon: ListTree, run: () => void navigate({ to: '/' }) },
       {
         id: 'system',
@@ -83,6 +96,18 @@ function Entries({ onDone }: { onDone(): void }) {
         icon: Settings2,
         run: () => void navigate({ to: '/settings' }),
       },
+      {
+        id: 'installation',
+        label: 'Settings of the installation',
+        icon: Settings2,
+        run: () => void navigate({ to: '/settings/installation' }),
+      },
+      {
+        id: 'access',
+        label: 'Access',
+        icon: ShieldCheck,
+        run: () => void navigate({ to: '/access' }),
+      },
       ...[...sessions.get().byId.values()].map((session) => ({
         id: session.id,
         label: line(session.title ?? session.branch, 90),
@@ -91,7 +116,7 @@ function Entries({ onDone }: { onDone(): void }) {
         run: () => go(session),
       })),
     ];
-  }, [navigate]);
+  }, [navigate, begins]);
   return (
     <Autocomplete filter={contains}>
       <SearchField aria-label="Go to" autoFocus className="border-b border-line">

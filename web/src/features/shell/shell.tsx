@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { Activity, CircleHelp, ListTree, Plus, Search, Settings2 } from 'lucide-react';
+import { Activity, CircleHelp, ListTree, Plus, Search, Settings2, ShieldCheck } from 'lucide-react';
 import { useState } from 'react';
 import { asProblem } from '@/api/problem';
 import { meQuery } from '@/api/query';
@@ -20,6 +20,7 @@ import { Toasts } from '@/ui/toast';
 const NAV = [
   { to: '/', label: 'Sessions', icon: ListTree },
   { to: '/system', label: 'System', icon: Activity },
+  { to: '/access', label: 'Access', icon: ShieldCheck },
   { to: '/settings', label: 'Settings', icon: Settings2 },
 ] as const;
 
@@ -29,10 +30,13 @@ export function Shell() {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
   const navigate = useNavigate();
+  const begins = me.data?.allowed_actions.includes('session.create') ?? false;
   useTitle(me.isSuccess);
   useShortcuts({
     '?': { label: 'All shortcuts', group: 'Everywhere', run: () => setHelp(true) },
-    n: { label: 'New run', group: 'Everywhere', run: () => void navigate({ to: '/new' }) },
+    ...(begins && {
+      n: { label: 'New run', group: 'Everywhere', run: () => void navigate({ to: '/new' }) },
+    }),
     'g s': {
       label: 'Go to the sessions',
       group: 'Everywhere',
@@ -107,13 +111,15 @@ export function Shell() {
           shortcut="?"
           onPress={() => setHelp(true)}
         />
-        <Link
-          to="/new"
-          className="ml-1 flex h-8 items-center gap-1.5 rounded-md bg-accent px-3 text-sm font-medium text-on-accent hover:brightness-110"
-        >
-          <Plus aria-hidden className="size-4" />
-          New run
-        </Link>
+        {begins && (
+          <Link
+            to="/new"
+            className="ml-1 flex h-8 items-center gap-1.5 rounded-md bg-accent px-3 text-sm font-medium text-on-accent hover:brightness-110"
+          >
+            <Plus aria-hidden className="size-4" />
+            New run
+          </Link>
+        )}
       </header>
       <main id="main" className="min-h-0 flex-1 overflow-auto" tabIndex={-1}>
         <Outlet />

@@ -5,8 +5,6 @@ use domain::{
     run::QueueReason,
 };
 
-use super::Limits;
-
 /// How much of its limit a run is expected to need: three eighths. With the default of 2 GiB that is
 /// 768 MiB; OpenCode was seen to peak at 650 MB in a turn.
 const EXPECTED: (u64, u64) = (3, 8);
@@ -36,7 +34,8 @@ pub(super) struct Active {
 /// What there is to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capacity {
-    pub(super) limits: Limits,
+    pub(super) max_runs: u32,
+    pub(super) max_runs_per_owner: u32,
     /// Free memory; none where it is unknown and limits nothing.
     pub(super) free_mib: Option<u64>,
 }
@@ -50,7 +49,7 @@ pub(super) enum Decision {
 
 /// Decides on every waiting run, which are in the order in which they were asked for. Nobody overtakes a
 /// run that waits for memory or for a free place; a run that waits for its owner's other runs holds
-/// nobody else up.
+/// nobody else up. A reason that was said already is not among the decisions.
 pub(super) fn plan(
     waiting: &[Waiting],
     mut active: Active,
@@ -59,23 +58,24 @@ pub(super) fn plan(
     let mut full = None;
     waiting
         .iter()
-        .map(|run| {
+        .filter_map(|run| {
             let reason = full.clone().or_else(|| reason(run, &active, capacity));
             let Some(reason) = reason else {
                 *active.by_owner.entry(run.owner).or_default() += 1;
                 active.beginning_mib.push(run.memory_mib);
-                return (run.run, Decision::Admit);
+                return Some((run.run, Decision::Admit));
             };
             if let QueueReason::Memory { .. } = reason {
                 full = Some(reason.clone());
             }
-            (run.run, Decision::Wait(settled(run, reason)))
+            let reason = settled(run, reason);
+            (run.reason.as_ref() != Some(&reason)).then_some((run.run, Decision::Wait(reason)))
         })
         .collect()
 }
 
 fn reason(run: &Waiting, active: &Active, capacity: Capacity) -> Option<QueueReason> {
-    let Limits { max_runs, max_runs_per_owner, by_memory_here: _ } = capacity.limits;
+    let Capacity { max_runs, max_runs_per_owner, .. } = capacity;
     let all = active.by_owner.values().sum();
     if all >= max_runs {
         return Some(QueueReason::RunsActive { active: all, limit: max_runs });
@@ -115,8 +115,6 @@ fn settled(run: &Waiting, reason: QueueReason) -> QueueReason {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max_runs: 4, max_runs_per_owner: 2, by_memory_here: true };
-
     fn owner(n: u128) -> UserId {
         UserId(uuid::Uuid::from_u128(n))
     }
@@ -135,12 +133,11 @@ mod tests {
     }
 
     fn plenty() -> Capacity {
-        Capacity { limits: LIMITS, free_mib: Some(64 * 1024) }
+        Capacity { max_runs: 4, max_runs_per_owner: 2, free_mib: Some(64 * 1024) }
     }
 
     fn free(mib: u64) -> Capacity {
-        let limits = Limits { max_runs: 10, max_runs_per_owner: 10, by_memory_here: true };
-        Capacity { limits, free_mib: Some(mib) }
+        Capacity { max_runs: 10, max_runs_per_owner: 10, free_mib: Some(mib) }
     }
 
     fn decisions(plan: Vec<(RunId, Decision)>) -> Vec<Decision> {
@@ -157,6 +154,16 @@ mod tests {
         let plan = decisions(plan(&queue, Active::default(), plenty()));
         assert!(plan[..4].iter().all(|decision| *decision == Decision::Admit));
         assert_eq!(plan[4], Decision::Wait(QueueReason::RunsActive { active: 4, limit: 4 }));
+    }
+
+    #[test]
+    fn with_no_run_allowed_every_one_waits_and_what_is_active_beyond_a_limit_is_counted() {
+        let none = Capacity { max_runs: 0, ..plenty() };
+        let plan = |active, capacity| decisions(super::plan(&[waiting(1, 1)], active, capacity));
+        let full = |active, limit| [Decision::Wait(QueueReason::RunsActive { active, limit })];
+        assert_eq!(plan(Active::default(), none), full(0, 0));
+        let lower = Capacity { max_runs: 2, ..plenty() };
+        assert_eq!(plan(active(&[(2, 3)]), lower), full(3, 2));
     }
 
     #[test]
@@ -211,10 +218,9 @@ mod tests {
     fn memory_that_breathes_changes_no_reason() {
         let mut run = waiting(1, 1);
         run.reason = Some(QueueReason::Memory { needed_mib: 768, free_mib: 300 });
-        let said = memory(768, 300);
         let now = |mib| decisions(plan(std::slice::from_ref(&run), Active::default(), free(mib)));
-        assert_eq!(now(500)[0], said);
-        assert_eq!(now(100)[0], said);
+        assert_eq!(now(500), []);
+        assert_eq!(now(100), []);
         run.reason = Some(QueueReason::Memory { needed_mib: 768, free_mib: 700 });
         let now = decisions(plan(&[run], Active::default(), free(100)));
         assert_eq!(now, [memory(768, 100)]);
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn where_memory_is_unknown_it_limits_nothing() {
-        let capacity = Capacity { limits: LIMITS, free_mib: None };
+        let capacity = Capacity { free_mib: None, ..plenty() };
         let plan = plan(&[waiting(1, 1)], Active::default(), capacity);
         assert_eq!(decisions(plan), [Decision::Admit]);
     }
