@@ -31,7 +31,7 @@ test('a repository is looked at while it is typed, and its issue fills the promp
   await page.getByLabel('Issue').selectOption('');
   await page.getByLabel('Issue').selectOption(String(ISSUE));
   await expect(page.getByLabel('What is to be done')).toHaveValue(/Look around$/);
-  await expect(page.getByText('GitHub only')).toBeVisible();
+  await expect(page.getByRole('button', { name: /Way out/ })).toContainText('GitHub only');
   // Not the first by name, which is another.
   await expect(page.getByRole('button', { name: /Profile/ })).toContainText('default');
   await tabTo(page, 'Open the pull request as a draft');
