@@ -59,9 +59,6 @@ impl fmt::Display for Rebuilt {
     }
 }
 
-/// How often a rebuild is tried that readers got in the way of.
-const TRIES: u32 = 3;
-
 /// Makes the read models where they are missing, and builds them anew where another build of Paddock made
 /// them in another shape. Several processes at once wait for each other.
 pub async fn prepare(pool: &PgPool) -> Result<(), ViewError> {
@@ -90,22 +87,6 @@ pub async fn prepare(pool: &PgPool) -> Result<(), ViewError> {
 /// Builds every read model anew and puts it in the place of the one in use; with `diff` it only says how
 /// they differ. The projector goes on meanwhile: only the end, when both are at the same position, holds it.
 pub async fn rebuild(pool: &PgPool, diff: bool) -> Result<Rebuilt, ViewError> {
-    for _ in 1..TRIES {
-        match once(pool, diff).await {
-            // Somebody read two of the tables just when both were being replaced.
-            Err(error) if is_deadlock(&error) => tracing::info!("the rebuild begins once more"),
-            done => return done,
-        }
-    }
-    once(pool, diff).await
-}
-
-fn is_deadlock(error: &ViewError) -> bool {
-    let ViewError::Database(error) = error else { return false };
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("40P01")
-}
-
-async fn once(pool: &PgPool, diff: bool) -> Result<Rebuilt, ViewError> {
     let mut guard = pool.begin().await?;
     lock(&mut guard).await?;
     build(pool, position_of(&mut guard, Set::Live).await?).await?;

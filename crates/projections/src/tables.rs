@@ -1,5 +1,7 @@
 //! The tables, and their second set while they are built anew.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 /// Which set of tables.
@@ -158,8 +160,45 @@ pub(crate) async fn drop_all(connection: &mut PgConnection, set: Set) -> Result<
     Ok(())
 }
 
+/// How often the tables in use are asked for before a replacement is given up: about a minute.
+const CLAIMS: u32 = 240;
+
+/// Waits until nobody reads the tables in use, and keeps everybody out until the transaction ends.
+///
+/// All of them at once, and each time for less than the second after which PostgreSQL looks for a deadlock:
+/// somebody who has read one table and now wants another goes first, and is never the one who is broken off.
+async fn claim(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let tables: Option<String> = sqlx::query_scalar(
+        "select string_agg(format('view.%I', tablename), ', ') from pg_tables
+         where schemaname = 'view' and tablename = any($1)",
+    )
+    .bind(TABLES.as_slice())
+    .fetch_one(&mut *connection)
+    .await?;
+    let Some(tables) = tables else { return Ok(()) };
+    let wanted = format!("lock table {tables} in access exclusive mode");
+    connection.execute("set local lock_timeout = '200ms'; savepoint claim").await?;
+    for left in (0..CLAIMS).rev() {
+        match connection.execute(AssertSqlSafe(wanted.clone())).await {
+            Ok(_) => break,
+            Err(error) if left > 0 && is_lock_timeout(&error) => {
+                connection.execute("rollback to savepoint claim").await?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    connection.execute("set local lock_timeout = 0").await?;
+    Ok(())
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03")
+}
+
 /// Puts the tables of `Next` in the place of those in use.
 pub(crate) async fn swap(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    claim(connection).await?;
     drop_all(connection, Set::Live).await?;
     for table in TABLES {
         let sql = AssertSqlSafe(format!("alter table {} rename to {table}", Set::Next.name(table)));
