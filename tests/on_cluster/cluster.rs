@@ -3,7 +3,7 @@
 use std::{net::TcpListener, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     process::Command,
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -108,6 +108,34 @@ impl World {
         Ok(())
     }
 
+    /// Applies an object in the namespace.
+    pub(crate) async fn apply(&self, object: &Value) -> anyhow::Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), object.to_string())?;
+        self.kubectl(&["apply", "-f", &file.path().to_string_lossy()]).await?;
+        Ok(())
+    }
+
+    /// Lets no adapter work until [`World::resume_adapter`]: somebody else holds the Lease.
+    pub(crate) async fn suspend_adapter(&self) -> anyhow::Result<()> {
+        self.lease("somebody else").await?;
+        // Its holder finds that out when it next renews it.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Ok(())
+    }
+
+    /// Lets the adapter work again.
+    pub(crate) async fn resume_adapter(&self) -> anyhow::Result<()> {
+        self.lease("").await
+    }
+
+    async fn lease(&self, holder: &str) -> anyhow::Result<()> {
+        let spec = json!({ "spec": { "holderIdentity": holder, "renewTime": "2099-01-01T00:00:00.000000Z" } });
+        let lease = ["patch", "lease", "paddock-adapter", "--type=merge", "-p", &spec.to_string()];
+        self.kubectl(&lease).await?;
+        Ok(())
+    }
+
     /// What `kubectl` answers in the namespace.
     pub(crate) async fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut all = vec!["--namespace", &self.namespace];
@@ -189,4 +217,17 @@ pub(crate) async fn kubectl(arguments: &[&str]) -> anyhow::Result<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "kubectl {arguments:?}: {said}");
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Something done to the node of this machine's own cluster.
+pub(crate) async fn on_node(arguments: &[&str]) -> anyhow::Result<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cluster");
+    let done = Command::new(script).args(arguments).output().await?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(String::from_utf8(done.stdout)?)
+}
+
+/// Another cluster's node is not ours to touch.
+pub(crate) fn node_is_ours() -> bool {
+    std::env::var("PADDOCK_TEST_CLUSTER").as_deref() == Ok("own")
 }

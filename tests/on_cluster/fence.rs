@@ -21,9 +21,7 @@ async fn without_policy(world: &World) -> anyhow::Result<String> {
                 "command": ["sleep", "600"], "securityContext": restricted }],
         },
     });
-    let file = tempfile::NamedTempFile::new()?;
-    std::fs::write(file.path(), pod.to_string())?;
-    world.kubectl(&["apply", "-f", &file.path().to_string_lossy()]).await?;
+    world.apply(&pod).await?;
     world.kubectl(&["wait", "--for=condition=Ready", "pod/open", "--timeout=60s"]).await?;
     Ok("open".to_owned())
 }
@@ -75,7 +73,29 @@ async fn a_policy_that_is_deleted_or_changed_is_put_back() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_fence_that_selects_nothing_starts_no_agent() -> anyhow::Result<()> {
+async fn labels_that_are_taken_from_a_runs_pod_are_put_back() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let session = world.paddock.session("Stripped").await?;
+    let run = world.paddock.run(&session, "never-finish").await?;
+    world.paddock.wait_state(&run, "running").await?;
+    let pod = world.pod_of(&run, 1).await?;
+    let labels = async |world: &World| {
+        world.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.metadata.labels}"]).await
+    };
+    let before = labels(&world).await?;
+    let taken = ["app.kubernetes.io/managed-by-", "paddock.dev/run-", "paddock.dev/generation-"];
+    world.kubectl(&[&["label", "pod", &pod][..], &taken].concat()).await?;
+    world
+        .eventually("the labels are back", async |world| Ok(labels(world).await? == before))
+        .await?;
+    world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
+    world.paddock.wait_end(&run).await?;
+    world.paddock.removed(&run).await?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn a_policy_beside_the_fence_that_allows_everything_starts_no_agent() -> anyhow::Result<()> {
     let world = World::start().await?;
     // Allows everything to what is managed by Paddock: policies add up, so the fence is open.
     let open = json!({
@@ -83,15 +103,13 @@ async fn a_fence_that_selects_nothing_starts_no_agent() -> anyhow::Result<()> {
         "metadata": { "name": "open", "namespace": world.namespace },
         "spec": { "podSelector": {}, "policyTypes": ["Egress"], "egress": [{}] },
     });
-    let file = tempfile::NamedTempFile::new()?;
-    std::fs::write(file.path(), open.to_string())?;
-    world.kubectl(&["apply", "-f", &file.path().to_string_lossy()]).await?;
+    world.apply(&open).await?;
     let session = world.paddock.session("Open").await?;
     let run = world.paddock.run(&session, "slow").await?;
     let ended = world.paddock.wait_end(&run).await?;
     ensure!(ended["outcome"] == "failed", "{ended:#}");
     let reason = ended["reason"].as_str().unwrap_or_default();
-    ensure!(reason.contains("fence"), "{reason}");
+    ensure!(reason.contains("the fence is open: the control plane"), "{reason}");
     let events = world.paddock.events(&run).await?;
     ensure!(!events.iter().any(|event| event == "run.ready"), "the agent ran: {events:?}");
     ensure!(world.paddock.model_log().unwrap_or_default().is_empty(), "the model was asked");

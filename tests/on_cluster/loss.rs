@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::cluster::World;
+use crate::cluster::{World, node_is_ours, on_node};
 
 /// How a run says that a workload was lost, for each time that one was.
 async fn losses(world: &World, run: &str) -> anyhow::Result<Vec<String>> {
@@ -26,19 +26,6 @@ async fn went_on(world: &World, run: &str, because: &str) -> anyhow::Result<()> 
     let lost = losses(world, run).await?;
     ensure!(lost.len() == 1 && lost[0].contains(because), "{lost:?} does not say: {because}");
     Ok(())
-}
-
-/// Something done to the node of this machine's own cluster.
-async fn cluster(arguments: &[&str]) -> anyhow::Result<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cluster");
-    let done = tokio::process::Command::new(script).args(arguments).output().await?;
-    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    Ok(String::from_utf8(done.stdout)?)
-}
-
-/// Another cluster's node is not ours to touch.
-fn node_is_ours() -> bool {
-    std::env::var("PADDOCK_TEST_CLUSTER").as_deref() == Ok("own")
 }
 
 #[tokio::test]
@@ -123,10 +110,10 @@ async fn a_node_that_is_lost_costs_what_came_after_the_last_snapshot() -> anyhow
             Ok(events.iter().any(|event| event == "run.snapshot.stored"))
         })
         .await?;
-    cluster(&["stop", "kubelet", "KILL"]).await?;
+    on_node(&["stop", "kubelet", "KILL"]).await?;
     let killed = lose(&world, &pod).await;
     // Meanwhile it waits, and says for what.
-    cluster(&["start", "kubelet"]).await?;
+    on_node(&["start", "kubelet"]).await?;
     killed?;
     let again = |run: &Value| run["generation"] == 2 && run["state"] == "idle";
     world.paddock.wait(&run, "idle again", again).await?;
@@ -143,11 +130,11 @@ async fn lose(world: &World, pod: &str) -> anyhow::Result<()> {
     let ctr =
         ["exec", "ctr", "--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io"];
     let of_it = format!("labels.\"io.kubernetes.pod.name\"=={pod}");
-    let containers = cluster(&[&ctr[..], &["containers", "list", "-q", &of_it]].concat()).await?;
+    let containers = on_node(&[&ctr[..], &["containers", "list", "-q", &of_it]].concat()).await?;
     ensure!(!containers.is_empty(), "{pod} has no containers");
     for container in containers.lines() {
         // The one that installed something has ended.
-        let _ = cluster(&[&ctr[..], &["tasks", "kill", "-s", "SIGKILL", container]].concat()).await;
+        let _ = on_node(&[&ctr[..], &["tasks", "kill", "-s", "SIGKILL", container]].concat()).await;
     }
     world.kubectl(&["delete", "pod", pod, "--force", "--grace-period=0"]).await?;
     Ok(())
@@ -229,8 +216,8 @@ async fn a_kubelet_that_is_killed_does_not_disturb_the_run() -> anyhow::Result<(
     let session = world.paddock.session("Kubelet").await?;
     let run = world.paddock.run(&session, "slow").await?;
     world.paddock.wait_state(&run, "running").await?;
-    cluster(&["stop", "kubelet", "KILL"]).await?;
-    cluster(&["start", "kubelet"]).await?;
+    on_node(&["stop", "kubelet", "KILL"]).await?;
+    on_node(&["start", "kubelet"]).await?;
     let ended = world.paddock.wait_success(&run).await?;
     ensure!(ended["generation"] == 1, "{ended:#}");
     world.end().await

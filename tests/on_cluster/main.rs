@@ -9,6 +9,7 @@ mod audit;
 mod cluster;
 mod egress;
 mod fence;
+mod fence_late;
 mod identity;
 mod journeys;
 mod kill;

@@ -49,7 +49,7 @@ use crate::{
     objects::{Objects, Requests},
     plan::{Action, Gone, Kind, Why, plan},
     pod,
-    seen::{Disrupted, Seen},
+    seen::{Disrupted, Seen, Stands},
     story::Stories,
 };
 
@@ -172,12 +172,15 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
     let mut watches = JoinSet::new();
     watches.spawn(objects.keep());
     watches.spawn(cluster.stories.clone().follow());
-    let pods = follow(cluster.pods.clone(), &changed, &mut watches, |pod| {
+    // Whatever labels somebody may have taken from one.
+    let all = watcher::Config::default();
+    let pods = follow(cluster.pods.clone(), all, &changed, &mut watches, |pod| {
         // Where it was put is all of its plan that is looked at; a thousand are kept.
         let node_name = pod.spec.take().and_then(|spec| spec.node_name);
         pod.spec = Some(PodSpec { node_name, ..PodSpec::default() });
     });
-    let policies = follow(cluster.policies.clone(), &changed, &mut watches, |_| {});
+    let own = watcher::Config::default().labels(&names::selector());
+    let policies = follow(cluster.policies.clone(), own, &changed, &mut watches, |_| {});
     tokio::select! {
         _ = async { tokio::join!(pods.wait_until_ready(), policies.wait_until_ready()) } => {}
         () = unreachable(&cluster, &health) => {}
@@ -241,9 +244,10 @@ async fn lead(setup: Setup, shutdown: CancellationToken) {
     adapter.tasks.shutdown().await;
 }
 
-/// Keeps a copy of what is Paddock's, and rings when it changes.
+/// Keeps a copy of what is there, and rings when it changes.
 fn follow<K>(
     api: Api<K>,
+    config: watcher::Config,
     changed: &Arc<Notify>,
     watches: &mut JoinSet<()>,
     less: fn(&mut K),
@@ -258,7 +262,6 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let config = watcher::Config::default().labels(&names::selector());
     let changed = changed.clone();
     let stream = watcher(api, config)
         .default_backoff()
@@ -295,9 +298,15 @@ impl Adapter {
         let desired = self.views.desired_workloads().await?;
         self.fence().await?;
         let pods = self.pods.state();
-        let seen: Vec<Seen> = pods.iter().filter_map(|pod| seen(pod)).collect();
+        let mut seen: Vec<Seen> = pods.iter().filter_map(|pod| seen(pod)).collect();
         let wanted: HashSet<RunId> = desired.iter().map(|wanted| wanted.run).collect();
         self.gone.retain(|(run, _), _| wanted.contains(run));
+        for pod in seen.iter_mut().filter(|pod| pod.stands == Stands::Good && !pod.runs) {
+            let name = names::pod(pod.run, pod.generation);
+            if let Some(words) = self.cluster.stories.trouble(&name) {
+                pod.stands = Stands::Waits(format!("{words} (Pod {name})"));
+            }
+        }
         for pod in &seen {
             let key = (pod.run, pod.generation);
             if let (Some(disrupted), None) = (&pod.disrupted, self.gone.get(&key)) {
@@ -469,8 +478,8 @@ impl Cluster {
                 let name = names::pod(desired.run, desired.generation);
                 let mode = &desired.egress;
                 tracing::info!(run = %desired.run, mode, "another policy selects the pod");
-                let labels =
-                    serde_json::json!({ "metadata": { "labels": { names::EGRESS: mode } } });
+                let labels = names::labels(&desired);
+                let labels = serde_json::json!({ "metadata": { "labels": labels } });
                 let patch = Patch::Merge(&labels);
                 match self.pods.patch(&name, &PatchParams::default(), &patch).await {
                     Err(Error::Api(answer)) if answer.code == 404 => {}

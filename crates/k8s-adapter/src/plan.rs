@@ -7,7 +7,10 @@ use domain::{
     workload::{Desired, Phase},
 };
 
-use crate::seen::{Disrupted, Seen, Stands};
+use crate::{
+    names,
+    seen::{Disrupted, Seen, Stands},
+};
 
 /// By whose doing pods were being deleted when they were last seen.
 pub(crate) type Gone = HashMap<(RunId, Generation), Disrupted>;
@@ -19,7 +22,7 @@ pub(crate) enum Action {
     Create(Desired),
     /// It is there: say so.
     Made(Desired, Seen),
-    /// It may reach more, or less, than it could: another policy is to select it.
+    /// Another policy is to select it: it may reach more, or less, or somebody took its labels away.
     Fence(Desired),
     /// All of it runs: say what the cluster says of it.
     Began(Desired),
@@ -133,7 +136,7 @@ fn step(wanted: &Desired, seen: Option<&Seen>, why: Option<&Disrupted>) -> Optio
             }
             // Before anything else: what it may not reach any more is shut at once. It may still be taking its
             // last snapshot.
-            _ if pod.egress != wanted.egress => Some(Action::Fence(wanted.clone())),
+            _ if pod.labels != names::labels(wanted) => Some(Action::Fence(wanted.clone())),
             _ if pod.leaving => None,
             Stands::Good | Stands::Waits(_) if wanted.phase == Phase::Create => {
                 Some(Action::Made(wanted.clone(), pod.clone()))
@@ -169,8 +172,8 @@ mod tests {
     fn seen(generation: u32, stands: Stands) -> Seen {
         let (run, uid) = (RunId(Uuid::nil()), Uuid::nil());
         let generation = Generation(generation);
-        let egress = "github".to_owned();
-        Seen { run, generation, uid, stands, egress, runs: false, leaving: false, disrupted: None }
+        let labels = names::labels(&wanted(Phase::Keep, generation.0));
+        Seen { run, generation, uid, stands, labels, runs: false, leaving: false, disrupted: None }
     }
 
     fn of(wanted: &Desired, seen: &[Seen]) -> Vec<Action> {
@@ -194,11 +197,14 @@ mod tests {
         let full = Desired { egress: "full".to_owned(), ..wanted(Phase::Keep, 1) };
         let fence = Action::Fence(full.clone());
         assert_eq!(of(&full, &[seen(1, Stands::Good)]), [fence]);
-        let done = Seen { egress: "full".to_owned(), ..seen(1, Stands::Good) };
+        let done = Seen { labels: names::labels(&full), ..seen(1, Stands::Good) };
         assert_eq!(of(&full, std::slice::from_ref(&done)), []);
         // Somebody else's label opens nothing for longer than it takes to see it.
         let keep = wanted(Phase::Keep, 1);
         assert_eq!(of(&keep, &[done]), [Action::Fence(keep.clone())]);
+        let mut stripped = seen(1, Stands::Good);
+        stripped.labels.remove(names::MANAGED_BY.0);
+        assert_eq!(of(&keep, &[stripped]), [Action::Fence(keep.clone())]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub const AUDIENCE: &str = "paddock";
 const TOKEN_SECONDS: i64 = 3600;
 /// The agent's uid, whatever the image says.
 const AGENT: i64 = 1000;
+/// What the sidecar's container is called.
+pub(crate) const SIDECAR_NAME: &str = "sidecar";
 /// The sidecar's uid.
 const SIDECAR: i64 = 1001;
 /// The group that both are in: what is mounted into both is theirs.
@@ -158,7 +160,7 @@ fn sidecar(config: &Config, desired: &Desired) -> Container {
         args.push("--accept-unenforced".to_owned());
     }
     Container {
-        name: "sidecar".to_owned(),
+        name: SIDECAR_NAME.to_owned(),
         image: Some(config.sidecar_image.clone()),
         command: Some(words(&["/usr/bin/paddock"])),
         args: Some(args),

@@ -1,5 +1,7 @@
 //! What is seen of a pod.
 
+use std::collections::BTreeMap;
+
 use domain::ids::{Generation, RunId};
 use k8s_openapi::{
     api::core::v1::{ContainerStatus, Pod, PodStatus},
@@ -8,7 +10,7 @@ use k8s_openapi::{
 use kube::ResourceExt as _;
 use uuid::Uuid;
 
-use crate::names;
+use crate::{names, pod};
 
 /// A workload's pod as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub(crate) struct Seen {
     /// Its uid: another pod of the same name is not it.
     pub(crate) uid: Uuid,
     pub(crate) stands: Stands,
-    /// The egress mode whose policy selects it.
-    pub(crate) egress: String,
+    /// Its labels, by which a policy selects it, as far as they are Paddock's.
+    pub(crate) labels: BTreeMap<String, String>,
     /// Whether all of its containers run.
     pub(crate) runs: bool,
     /// Whether it is being deleted.
@@ -61,13 +63,16 @@ impl Seen {
             Stands::Waits(words) => Stands::Waits(format!("{words} (Pod {})", pod.name_any())),
             other => other,
         };
-        let egress = pod.labels().get(names::EGRESS).cloned().unwrap_or_default();
-        Some(Self { run, generation, uid, stands, egress, runs, leaving, disrupted })
+        let labels = names::own_labels(&pod.metadata);
+        Some(Self { run, generation, uid, stands, labels, runs, leaving, disrupted })
     }
 }
 
 /// How long past the end of its grace a pod that is being deleted may still be there.
 const BEYOND_GRACE: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long the proof of a fence takes where nothing is wrong.
+const PROOF: SignedDuration = SignedDuration::from_secs(10);
 
 /// What the kubelet says of a pod that took more disk than the pod itself may, not more than its node had.
 const OWN_LIMITS: [&str; 3] = [
@@ -134,7 +139,19 @@ fn stands(pod: &Pod, now: Timestamp) -> Stands {
         let words = condition.message.as_deref().unwrap_or("no node has room");
         return Stands::Waits(format!("the pod is not scheduled: {words}"));
     }
-    containers(status).find_map(waits).unwrap_or(Stands::Good)
+    let unproven =
+        || status.init_container_statuses.iter().flatten().find_map(|of| unproven(of, now));
+    containers(status).find_map(waits).or_else(unproven).unwrap_or(Stands::Good)
+}
+
+/// A sidecar that has not said for a while that the fence is proven.
+fn unproven(container: &ContainerStatus, now: Timestamp) -> Option<Stands> {
+    let running = container.state.as_ref()?.running.as_ref()?;
+    let since = running.started_at.as_ref()?.0;
+    let waits = container.name == pod::SIDECAR_NAME && container.started == Some(false);
+    (waits && since + PROOF < now).then(|| {
+        Stands::Waits("the fence is not proven yet: the agent begins once it is".to_owned())
+    })
 }
 
 /// The most telling first: who took too much memory, then how the agent's container ended, then the others.
@@ -286,5 +303,12 @@ mod tests {
             "image": "x", "imageID": "", "ready": false, "restartCount": 0,
             "state": { "waiting": { "reason": "PodInitializing" } } }] });
         assert_eq!(of(&creating), Stands::Good);
+        let proving = json!({ "phase": "Pending", "initContainerStatuses": [{ "name": "sidecar",
+            "image": "x", "imageID": "", "ready": false, "restartCount": 0, "started": false,
+            "state": { "running": { "startedAt": "2026-01-02T03:04:05Z" } } }] });
+        let at = |text: &str| stands(&pod(&json!({}), &proving), text.parse().unwrap());
+        assert_eq!(at("2026-01-02T03:04:14Z"), Stands::Good);
+        let Stands::Waits(words) = at("2026-01-02T03:04:16Z") else { panic!("it waits") };
+        assert!(words.starts_with("the fence is not proven yet"), "{words}");
     }
 }

@@ -36,8 +36,21 @@ pub(crate) struct Stories {
     told: Arc<Mutex<HashMap<String, Lines>>>,
 }
 
-/// What is told of one pod: lines by the names of their events, each with its time.
-type Lines = BTreeMap<String, (Option<Timestamp>, String)>;
+/// What is told of one pod: lines by the names of their events.
+type Lines = BTreeMap<String, Line>;
+
+/// One event.
+struct Line {
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    text: String,
+    /// Why the pod does not go on, if this says so.
+    trouble: Option<String>,
+}
+
+/// The kubelet's words for what keeps a pod from having any container, of which its status says nothing.
+const TROUBLE: [&str; 4] =
+    ["FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume", "NetworkNotReady"];
 
 impl Stories {
     pub(crate) fn of(client: &Client, namespace: &str) -> Self {
@@ -72,9 +85,10 @@ impl Stories {
         let Some(pod) = event.involved_object.name.clone() else { return };
         let mut told = self.told();
         let lines = told.entry(pod).or_default();
-        lines.insert(event.name_any(), (first(event), line(event)));
+        lines.insert(event.name_any(), Line::of(event));
         if lines.len() > EVENTS {
-            let oldest = lines.iter().min_by_key(|(_, (at, _))| *at).map(|(name, _)| name.clone());
+            let oldest =
+                lines.iter().min_by_key(|(_, line)| line.first).map(|(name, _)| name.clone());
             oldest.map(|name| lines.remove(&name));
         }
     }
@@ -129,14 +143,46 @@ impl Stories {
     fn events(&self, pod: &str) -> Vec<String> {
         let told = self.told();
         let mut lines: Vec<_> = told.get(pod).into_iter().flat_map(Lines::values).collect();
-        lines.sort_by_key(|(at, _)| *at);
-        lines.into_iter().map(|(_, line)| line.clone()).collect()
+        lines.sort_by_key(|line| line.first);
+        lines.into_iter().map(|line| line.text.clone()).collect()
+    }
+
+    /// Why a pod without containers does not go on, if the newest word on it is that it cannot.
+    pub(crate) fn trouble(&self, pod: &str) -> Option<String> {
+        let told = self.told();
+        let newest = told.get(pod)?.values().max_by_key(|line| line.last)?;
+        newest.trouble.clone()
     }
 }
 
 fn first(event: &Event) -> Option<Timestamp> {
     let first = event.first_timestamp.as_ref().map(|time| time.0);
     first.or_else(|| event.event_time.as_ref().map(|time| time.0))
+}
+
+fn last(event: &Event) -> Option<Timestamp> {
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
+    let last = series.map(|time| time.0).or(event.last_timestamp.as_ref().map(|time| time.0));
+    last.or_else(|| first(event))
+}
+
+impl Line {
+    fn of(event: &Event) -> Self {
+        let reason = event.reason.as_deref().unwrap_or_default();
+        let trouble = TROUBLE.contains(&reason).then(|| {
+            let message = event.message.as_deref().unwrap_or_default();
+            let words = format!("{reason}: {}", without_ids(message));
+            join(vec![words])
+        });
+        Self { first: first(event), last: last(event), text: line(event), trouble }
+    }
+}
+
+/// Without the ids of what was tried, which are others each time.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let parts = text.split('"').filter(|part| !is_id(part));
+    parts.collect::<Vec<_>>().join("\"").replace("\"\"", "\"")
 }
 
 fn line(event: &Event) -> String {
@@ -190,6 +236,30 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(line(&event), "03:04:05 Pulled: Successfully pulled image in 3.2s (3 times)");
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_gets_no_network_says_so_until_it_has_one() {
+        let stories = Stories { told: Arc::default(), ..nowhere() };
+        let told = |name: &str, reason: &str, message: &str, at: &str| {
+            let event = json!({ "metadata": { "name": name }, "involvedObject": { "name": "p" },
+                "reason": reason, "message": message, "firstTimestamp": at, "lastTimestamp": at });
+            stories.keep(&serde_json::from_value(event).unwrap());
+        };
+        assert_eq!(stories.trouble("p"), None);
+        let id = "0123456789abcdef".repeat(4);
+        let message = format!("failed to set up network for sandbox \"{id}\": no agent");
+        told("a", "FailedCreatePodSandBox", &message, "2026-01-02T03:04:05Z");
+        let words = stories.trouble("p").unwrap();
+        assert!(words.starts_with("FailedCreatePodSandBox: failed to set up network"), "{words}");
+        assert!(words.ends_with(": no agent") && !words.contains(&id), "{words}");
+        told("b", "Pulled", "there", "2026-01-02T03:04:06Z");
+        assert_eq!(stories.trouble("p"), None);
+    }
+
+    fn nowhere() -> Stories {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        Stories::of(&Client::try_from(config).unwrap(), "nowhere")
     }
 
     #[test]

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use domain::ids::{Generation, RunId};
+use domain::{
+    ids::{Generation, RunId},
+    run::Probe,
+};
 use link::{Answered, Ask, Fact, Job, MAX_FRAME_BYTES};
 use tokio::{
     sync::{Notify, mpsc},
@@ -114,6 +117,12 @@ fn lock(growing: &Mutex<Growing>) -> MutexGuard<'_, Growing> {
     growing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why a workload did not come up.
+enum Down {
+    Failed(SidecarError),
+    Open(Vec<Probe>),
+}
+
 /// How the sidecar's life goes on.
 enum Next {
     Continue,
@@ -193,18 +202,20 @@ async fn first_job(
 
 impl Work {
     async fn live(&mut self, stop: &CancellationToken) -> Result<(), SidecarError> {
+        let (broken, mut fence_broke) = mpsc::channel(1);
+        let _proving = AbortOnDropHandle::new(tokio::spawn(self.prove_again(broken)));
         let up = tokio::select! {
-            up = self.bring_up() => up,
+            up = self.bring_up() => up.map_err(Down::Failed),
+            Some(probes) = fence_broke.recv() => Err(Down::Open(probes)),
             () = stop.cancelled() => return Ok(()),
         };
-        if let Err(error) = up {
-            self.give_up(&error)?;
+        match up {
+            Ok(()) => {}
+            Err(Down::Failed(error)) => self.give_up(&error)?,
+            Err(Down::Open(probes)) => self.fence_broke(probes).await?,
         }
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (broken, mut fence_broke) = mpsc::channel(1);
-        let proving = self.prove_again(broken);
-        let _proving = AbortOnDropHandle::new(tokio::spawn(proving));
         let wake = self.listen();
         loop {
             tokio::select! {

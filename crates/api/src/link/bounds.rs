@@ -1,7 +1,7 @@
 //! What a sidecar passes on is the agent's, and hostile. It is cut to size and shape here, before it
 //! gets anywhere near an event.
 
-use domain::run::Probe;
+use domain::run::{Probe, Verdict};
 
 /// The most bytes of words in a report.
 const MAX_WORDS: usize = 64 * 1024;
@@ -42,6 +42,19 @@ pub(super) fn probes(probes: Vec<Probe>) -> Vec<Probe> {
         .collect()
 }
 
+/// What is wrong with a fence, in words, where something is.
+pub(super) fn not_fenced(probes: &[Probe]) -> Option<String> {
+    let reached = probes.iter().filter(|probe| probe.verdict == Verdict::Reached);
+    let reached: Vec<&str> = reached.map(|probe| probe.target.as_str()).collect();
+    if !reached.is_empty() {
+        return Some(format!("the fence is open: {} could be reached", reached.join(", ")));
+    }
+    let proven = probes.first().is_some_and(|canary| canary.verdict.is_shut());
+    let words =
+        "the fence is not proven: nobody reached the canary, so that not reaching it says nothing";
+    (!proven).then(|| words.to_owned())
+}
+
 /// Whether it is a commit's full name.
 pub(super) fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -71,6 +84,19 @@ mod tests {
         assert_eq!(line("a\nb\u{1b}[2J\0c "), "a b [2J c");
         assert!(line(&"ä".repeat(10_000)).len() <= MAX_LINE);
         assert!(words("ä".repeat(MAX_WORDS)).len() <= MAX_WORDS);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_fence_is_said() {
+        let probe = |target: &str, verdict| Probe { target: target.to_owned(), verdict };
+        let canary = |verdict| probe("the control plane", verdict);
+        let dns = probe("DNS", Verdict::Reached);
+        assert_eq!(not_fenced(&[canary(Verdict::TimedOut)]), None);
+        let open = not_fenced(&[canary(Verdict::TimedOut), dns]).unwrap();
+        assert_eq!(open, "the fence is open: DNS could be reached");
+        let other = probe("DNS", Verdict::TimedOut);
+        assert!(not_fenced(&[canary(Verdict::NotProvable), other]).unwrap().contains("not proven"));
+        assert!(not_fenced(&[]).is_some());
     }
 
     #[test]

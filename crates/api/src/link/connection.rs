@@ -109,15 +109,25 @@ pub(super) async fn serve(mut socket: WebSocket, link: LinkState, caller: Caller
 async fn watch_identity(link: &LinkState, known: (RunId, Generation), token: &str) -> Ending {
     loop {
         sleep(RECHECK).await;
-        match link.identities.identify(token).await {
-            Ok(now) if now == known => {}
-            Ok(_) | Err(Unidentified::Unknown | Unidentified::Superseded) => {
-                return refused("the identity is not valid any more", false);
-            }
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(run = %known.0, error, "an identity was not checked again");
-            }
+        if let Some(ending) = rechecked(known, link.identities.identify(token).await) {
+            return ending;
+        }
+    }
+}
+
+/// A token runs out before its workload does, and whoever dials again shows a newer one.
+fn rechecked(
+    known: (RunId, Generation),
+    now: Result<(RunId, Generation), Unidentified>,
+) -> Option<Ending> {
+    match now {
+        Ok(now) if now == known => None,
+        Ok(_) | Err(Unidentified::Superseded) => Some(refused("the identity is another's", false)),
+        Err(Unidentified::Unknown) => Some(refused("the identity has run out: dial again", true)),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(run = %known.0, error, "an identity was not checked again");
+            None
         }
     }
 }
@@ -305,6 +315,9 @@ impl<'a> Connection<'a> {
         if newest_generation(&self.events) > Some(self.identified.generation) {
             return Err(SUPERSEDED);
         }
+        if is_removed(&self.events, self.identified.generation) {
+            return Err(refused("the run's workload is gone", false));
+        }
         for pending in instructions(&self.events, self.identified.generation, self.sent) {
             self.sent = pending.version;
             if let Some(instruction) = with_texts(self.link, run, pending).await? {
@@ -437,6 +450,14 @@ fn newest_generation(events: &[Recorded]) -> Option<Generation> {
         .max()
 }
 
+/// Whether nothing is left of the workload: whoever still speaks for it is not heard.
+fn is_removed(events: &[Recorded], of: Generation) -> bool {
+    events.iter().rev().any(|recorded| {
+        matches!(&recorded.event,
+            Event::Run(run::Event::WorkloadRemoved { generation, .. }) if *generation == of)
+    })
+}
+
 /// Output that is far too large is stored as the gap it is.
 fn bounded(body: Body, size: usize) -> Body {
     match body {
@@ -462,5 +483,25 @@ async fn send(socket: &mut WebSocket, down: &Down) -> Result<(), Ending> {
     match timeout(SEND, socket.send(Message::Text(text.into()))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Ending::Gone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_ran_out_ends_no_workload() {
+        let known = (RunId(uuid::Uuid::nil()), Generation::FIRST);
+        let retry = |now| match rechecked(known, now) {
+            Some(Ending::Refused { retry, .. }) => Some(retry),
+            _ => None,
+        };
+        assert_eq!(retry(Ok(known)), None);
+        assert_eq!(retry(Err(Unidentified::Unknown)), Some(true));
+        assert_eq!(retry(Err(Unidentified::Superseded)), Some(false));
+        assert_eq!(retry(Ok((known.0, known.1.next()))), Some(false));
+        // Nobody can tell: it stays what it was.
+        assert_eq!(retry(Err(Unidentified::NotYet)), None);
     }
 }

@@ -58,7 +58,9 @@ pub(super) fn effect(
     };
     Effect::Command(match fact {
         Fact::Fence { probes } => {
-            Command::ReportFence { generation, probes: bounds::probes(probes) }
+            let probes = bounds::probes(probes);
+            let detail = bounds::not_fenced(&probes).map(&mut seal);
+            Command::ReportFence { generation, probes, detail }
         }
         Fact::Restored { git_head, .. } if !bounds::is_commit(&git_head) => {
             return Effect::Nonsense("a HEAD that is no commit");

@@ -112,7 +112,7 @@ async fn a_final_snapshot_is_stored_and_ends_the_run_in_the_callers_transaction(
     for command in [
         run::Command::Admit,
         run::Command::ReportWorkloadCreated { generation: GENERATION, enforcement },
-        run::Command::ReportFence { generation: GENERATION, probes: vec![probe] },
+        run::Command::ReportFence { generation: GENERATION, probes: vec![probe], detail: None },
         run::Command::ReportReady {
             generation: GENERATION,
             agent_session: "ses_1".to_owned(),

@@ -65,8 +65,10 @@ pub enum Command {
     ReportFence {
         /// Of which generation.
         generation: Generation,
-        /// What was tried.
+        /// What was tried; the control plane's canary first.
         probes: Vec<Probe>,
+        /// What is wrong with it, where something is.
+        detail: Option<TextRef>,
     },
     /// The repository is in place.
     ReportRestored {

@@ -67,9 +67,9 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 vec![Event::WorkloadObserved { generation, stage, text }]
             })
         }
-        Command::ReportFence { generation, probes } => {
+        Command::ReportFence { generation, probes, detail } => {
             current(run, generation)?;
-            Ok(fence(run, generation, probes))
+            Ok(fence(run, generation, probes, detail))
         }
         Command::ReportRestored { generation, from, git_head } => {
             current(run, generation)?;
@@ -283,14 +283,18 @@ fn is_starting(run: &Run) -> bool {
     matches!(run.stage, Stage::Provisioning | Stage::Restoring)
 }
 
-/// The fence is proven by a target that could not be reached, and disproven by one that was: while it
-/// starts or at any later time.
-fn fence(run: &Run, generation: Generation, probes: Vec<Probe>) -> Vec<Event> {
+/// The fence is proven by the canary, which somebody else reached and the run could not, and disproven by
+/// anything that was reached: while it starts or at any later time.
+fn fence(
+    run: &Run,
+    generation: Generation,
+    probes: Vec<Probe>,
+    detail: Option<TextRef>,
+) -> Vec<Event> {
     let open = probes.iter().any(|probe| probe.verdict == Verdict::Reached);
-    let shut =
-        probes.iter().any(|probe| matches!(probe.verdict, Verdict::Refused | Verdict::TimedOut));
+    let shut = probes.first().is_some_and(|canary| canary.verdict.is_shut());
     let holds = run.requested.accept_unenforced || (shut && !open);
-    let failed = || ending(run, Event::Failed { failure: Failure::Sandbox, detail: None });
+    let failed = || ending(run, Event::Failed { failure: Failure::Sandbox, detail });
     match run.stage {
         Stage::Queued { .. } | Stage::Ended(_) => vec![],
         Stage::Provisioning | Stage::Restoring if !holds => failed(),

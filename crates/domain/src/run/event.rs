@@ -422,6 +422,14 @@ pub enum Verdict {
     NotProvable,
 }
 
+impl Verdict {
+    /// Whether it shows that something is shut.
+    #[must_use]
+    pub const fn is_shut(self) -> bool {
+        matches!(self, Self::Refused | Self::TimedOut)
+    }
+}
+
 /// What kind of answer the agent waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

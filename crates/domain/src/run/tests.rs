@@ -74,7 +74,7 @@ fn created() -> Command {
 
 fn probed(verdict: Verdict) -> Command {
     let probes = vec![Probe { target: "canary".to_owned(), verdict }];
-    Command::ReportFence { generation: FIRST, probes }
+    Command::ReportFence { generation: FIRST, probes, detail: None }
 }
 
 fn ready() -> Command {
@@ -139,6 +139,13 @@ fn without_a_proven_fence_no_run_becomes_ready() {
         let events = decide(&state, probed(verdict)).expect("taken");
         assert!(matches!(events[..], [Event::Failed { failure: Failure::Sandbox, .. }]));
     }
+    // What else is shut says nothing while the canary could not be tried.
+    let probe = |target: &str, verdict| Probe { target: target.to_owned(), verdict };
+    let probes =
+        vec![probe("canary", Verdict::NotProvable), probe("the internet", Verdict::TimedOut)];
+    let report = Command::ReportFence { generation: FIRST, probes, detail: None };
+    let events = decide(&state, report).expect("taken");
+    assert!(matches!(events[..], [Event::Failed { failure: Failure::Sandbox, .. }]));
     let lenient = Requested { accept_unenforced: true, ..requested() };
     let state = after(lenient, &[Command::Admit, created(), probed(Verdict::NotProvable), ready()]);
     assert_eq!(run_of(&state).stage, Stage::Running);
@@ -278,6 +285,7 @@ fn reported_of_workload() -> impl Strategy<Value = Command> {
         2 => (generation(), verdict).prop_map(|(generation, verdict)| Command::ReportFence {
             generation,
             probes: vec![Probe { target: "canary".to_owned(), verdict }],
+            detail: None,
         }),
         1 => generation().prop_map(|generation| Command::ReportRestored {
             generation,

@@ -1,7 +1,7 @@
 //! What objects tell: the state of a run or a session, as conditions. Pure.
 
 use chrono::{DateTime, Utc};
-use domain::run::{Outcome, Verdict};
+use domain::run::Outcome;
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -89,8 +89,7 @@ pub(super) fn of_run(
     };
     let why = words.as_deref().unwrap_or_default();
     let began = row.started_at.is_some();
-    let fenced =
-        row.fence.iter().any(|probe| matches!(probe.verdict, Verdict::Refused | Verdict::TimedOut));
+    let fenced = row.fence.iter().any(|probe| probe.verdict.is_shut());
     let ready = matches!(
         row.state,
         RunState::Running | RunState::AwaitingInput | RunState::Idle | RunState::Publishing

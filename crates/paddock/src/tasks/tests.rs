@@ -238,7 +238,7 @@ impl World {
         let (agent_session, agent_version) = ("ses_1".to_owned(), "1".to_owned());
         for command in [
             Command::ReportWorkloadCreated { generation, enforcement },
-            Command::ReportFence { generation, probes },
+            Command::ReportFence { generation, probes, detail: None },
             Command::ReportRestored { generation, from: None, git_head: "b".repeat(40) },
             Command::ReportReady { generation, agent_session, agent_version },
         ] {

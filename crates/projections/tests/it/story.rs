@@ -316,7 +316,7 @@ fn made(generation: Generation, how: u8) -> Command {
 
 fn probed(generation: Generation, verdict: Verdict) -> Command {
     let probes = vec![Probe { target: "canary".to_owned(), verdict }];
-    Command::ReportFence { generation, probes }
+    Command::ReportFence { generation, probes, detail: None }
 }
 
 fn restored(generation: Generation, how: u8) -> Command {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::run::{Failure, Probe, SnapshotCause, Verdict};
+use domain::run::{Probe, SnapshotCause};
 use link::Fact;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::Work;
+use super::{Config, Work};
 use crate::{SidecarError, fence};
 
 /// How often the fence is proven again.
@@ -21,10 +21,14 @@ impl Work {
     ) -> impl Future<Output = ()> + Send + use<> {
         let pod = self.config.pod.clone().filter(|_| !self.config.accept_unenforced);
         let (store, canary) = (self.store.clone(), self.config.canary.clone());
+        let proven = Config::proof(&self.config.spool_dir);
         async move {
             let Some(pod) = pod else { return };
             loop {
                 sleep(PROOF).await;
+                if !proven.exists() {
+                    continue;
+                }
                 let from = fence::From::Here { store: &store, node: pod.node };
                 match fence::prove(from, &canary).await {
                     Ok(probes) if fence::is_reached(&probes) => {
@@ -45,14 +49,8 @@ impl Work {
         }
         self.given_up = true;
         let _ = self.harness.stop().await;
-        let reached: Vec<String> = probes
-            .into_iter()
-            .filter(|probe| probe.verdict == Verdict::Reached)
-            .map(|probe| probe.target)
-            .collect();
-        let detail = format!("the fence is open: {} could be reached", reached.join(", "));
-        tracing::warn!(detail, "the workload is given up");
-        self.say(Fact::Failed { failure: Failure::Sandbox, detail })
+        tracing::warn!(?probes, "the fence is open: the workload is given up");
+        self.say(Fact::Fence { probes })
     }
 
     /// A pod that is told to end waits for the snapshot in which what the agent did is kept.

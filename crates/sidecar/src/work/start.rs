@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    run::{EgressMode, Failure, Usage},
+    run::{EgressMode, Failure, Probe, Usage},
     workload::DOOR,
 };
 use futures::StreamExt as _;
@@ -23,6 +23,8 @@ use crate::{
 
 /// How long an agent that lives may leave a question unanswered.
 const AGENT_SILENCE: Duration = Duration::from_secs(5);
+/// How long the fence of a pod may take to close.
+const LATE: Duration = Duration::from_secs(30);
 /// How long the sandbox has to begin.
 const HARNESS_START: Duration = Duration::from_mins(1);
 /// How long the agent's container has: its image may still have to be pulled.
@@ -97,14 +99,31 @@ impl Work {
         if self.journal.notes.fenced {
             return Ok(());
         }
-        let probes = fence::prove(self.vantage(), &self.config.canary).await?;
+        let probes = self.fence_in_time().await?;
         let open = fence::is_open(&probes);
         self.say(Fact::Fence { probes })?;
         if open && !self.config.accept_unenforced {
+            // The run fails by that report.
+            self.given_up = true;
             return Err(SidecarError::Nonsense("the fence is not proven".to_owned()));
         }
         std::fs::write(Config::proof(&self.config.spool_dir), [])?;
         Ok(self.journal.note(|notes| notes.fenced = true)?)
+    }
+
+    /// The proof, or what is wrong with it. Whoever enforces a pod's policy may come to it late: nothing of the
+    /// agent has begun, so that it is waited for.
+    async fn fence_in_time(&self) -> Result<Vec<Probe>, SidecarError> {
+        let waits = self.config.pod.is_some() && !self.config.accept_unenforced;
+        let until = Instant::now() + LATE;
+        loop {
+            let probes = fence::prove(self.vantage(), &self.config.canary).await?;
+            if !waits || !fence::is_open(&probes) || Instant::now() > until {
+                return Ok(probes);
+            }
+            tracing::warn!(?probes, "the fence is not proven yet");
+            sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// From where the agent's ways out are tried.
