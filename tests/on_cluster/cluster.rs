@@ -103,9 +103,7 @@ impl World {
     /// Ends it; nothing of it may be left on the cluster but the fence.
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         self.eventually("no pod is left", async |world| Ok(world.pods().await?.is_empty())).await?;
-        self.paddock.down().await?;
-        kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]).await?;
-        Ok(())
+        self.paddock.down().await
     }
 
     /// Applies an object in the namespace.
@@ -203,9 +201,21 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// What a test that failed left running would take from the others what they need.
+    fn drop(&mut self) {
+        let arguments = ["delete", "namespace", &self.namespace, "--wait=false"];
+        let mut delete = std::process::Command::new(program());
+        let _ = delete.args(arguments).stdout(Stdio::null()).status();
+    }
+}
+
+fn program() -> String {
+    std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_owned())
+}
+
 fn command(arguments: &[&str]) -> Command {
-    let program = std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command.arg("--request-timeout=60s").args(arguments);
     command.stdin(Stdio::null());
     command

@@ -45,8 +45,8 @@ impl Canary {
     }
 }
 
-/// A pod that does `line` from its first instruction, in a container like an agent's.
-fn pod(name: &str, labels: &Value, line: &str) -> anyhow::Result<Value> {
+/// A pod of nobody's that does `line` from its first instruction, in a container like an agent's.
+pub(crate) fn pod(name: &str, labels: &Value, line: &str) -> anyhow::Result<Value> {
     let image = std::env::var("PADDOCK_HARNESS_IMAGE")?;
     let policy = std::env::var("PADDOCK_IMAGE_PULL_POLICY").unwrap_or_else(|_| "Never".to_owned());
     let restricted =
