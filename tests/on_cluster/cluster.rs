@@ -204,9 +204,23 @@ impl World {
 impl Drop for World {
     /// What a test that failed left running would take from the others what they need.
     fn drop(&mut self) {
-        let arguments = ["delete", "namespace", &self.namespace, "--wait=false"];
-        let mut delete = std::process::Command::new(program());
-        let _ = delete.args(arguments).stdout(Stdio::null()).status();
+        let kubectl = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(program());
+            let _ = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        };
+        // Nobody is left who would take away what keeps these.
+        let keep = r#"{"metadata":{"finalizers":null}}"#;
+        for kind in ["harnessruns", "sessions.paddock.dev"] {
+            let list = ["get", kind, "--namespace", &self.namespace, "-o", "name"];
+            let list = std::process::Command::new(program()).args(list).output();
+            let names = list.map(|list| String::from_utf8_lossy(&list.stdout).into_owned());
+            let names = names.unwrap_or_default();
+            for name in names.lines() {
+                let of = &self.namespace;
+                kubectl(&["patch", name, "--namespace", of, "--type=merge", "-p", keep]);
+            }
+        }
+        kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }
 }
 

@@ -150,7 +150,7 @@ async fn a_memory_bomb_hurts_its_own_pod_only() -> anyhow::Result<()> {
     let session = world.paddock.session("Bystander").await?;
     let bystander = world.paddock.run(&session, "leftovers").await?;
     world.paddock.wait_success(&bystander).await?;
-    over(&world, &bomb, "harness took more memory than it may").await?;
+    over(&world, &bomb, "took more memory than it may").await?;
     world.end().await
 }
 

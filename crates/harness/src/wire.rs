@@ -33,6 +33,9 @@ pub enum Agent {
         code: Option<i32>,
         /// The signal that ended it, where one did.
         signal: Option<i32>,
+        /// Whether the kernel ended it for want of memory, where that can be seen from inside.
+        #[serde(default)]
+        out_of_memory: bool,
     },
 }
 

@@ -28,6 +28,15 @@ const START: Duration = Duration::from_mins(1);
 /// How long it has to end by itself.
 const STOP: Duration = Duration::from_secs(5);
 
+/// Where the kernel counts what it killed in this container for want of memory: cgroup v2 and v1.
+const KILLS: [&str; 2] =
+    ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
+
+fn has_killed(counts: String) -> bool {
+    let count = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.is_some_and(|count| count.trim() != "0")
+}
+
 /// The agent of this sandbox.
 pub(crate) struct Agents {
     config: Config,
@@ -125,7 +134,12 @@ impl Agents {
             State::NotStarted => Agent::NotStarted,
             State::Starting(_) => Agent::Starting,
             State::Running(running) => Agent::Running { version: running.version.clone() },
-            State::Exited(status) => Agent::Exited { code: status.code(), signal: status.signal() },
+            State::Exited(status) => Agent::Exited {
+                code: status.code(),
+                signal: status.signal(),
+                out_of_memory: status.signal() == Some(Signal::KILL.as_raw())
+                    && KILLS.iter().any(|file| std::fs::read_to_string(file).is_ok_and(has_killed)),
+            },
         }
     }
 

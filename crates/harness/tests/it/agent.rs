@@ -137,7 +137,10 @@ async fn an_agent_that_is_killed_is_seen_and_can_be_started_again() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), seen).await.unwrap();
-    assert_eq!(harness.status().await, Agent::Exited { code: None, signal: Some(9) });
+    assert_eq!(
+        harness.status().await,
+        Agent::Exited { code: None, signal: Some(9), out_of_memory: false }
+    );
     assert!(matches!(harness.start().await.unwrap().agent, Agent::Running { .. }));
     harness.end().await;
 }
@@ -176,7 +179,10 @@ async fn an_agent_that_does_not_start_says_why() {
     let failed = harness.start_whatever_it_is().await.unwrap_err();
     assert_eq!(failed.kind, StepErrorKind::Agent);
     assert!(failed.detail.contains("words of its own"), "{}", failed.detail);
-    assert_eq!(harness.status().await, Agent::Exited { code: Some(3), signal: None });
+    assert_eq!(
+        harness.status().await,
+        Agent::Exited { code: Some(3), signal: None, out_of_memory: false }
+    );
     harness.end().await;
 
     let harness = sandbox.harness_with(&sandbox.dir.path().join("missing")).await;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What is passed on to gateway and control plane where runs are to be pods of a cluster.
-const CLUSTER: [&str; 20] = [
+const CLUSTER: [&str; 21] = [
     "KUBECONFIG",
     "PADDOCK_KUBERNETES_NAMESPACE",
     "PADDOCK_OWN_NAMESPACE",
@@ -30,6 +30,7 @@ const CLUSTER: [&str; 20] = [
     "PADDOCK_RUNTIME_CLASS",
     "PADDOCK_KUBERNETES_NODE_SELECTOR",
     "PADDOCK_KUBERNETES_TOLERATIONS",
+    "PADDOCK_KUBERNETES_REQUESTERS",
     "PADDOCK_LINK_LISTEN",
     "PADDOCK_LINK_ADDRESS",
     "PADDOCK_EGRESS_LISTEN",

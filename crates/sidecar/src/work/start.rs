@@ -240,7 +240,13 @@ impl Work {
                         self.lose("the agent is not running".to_owned())?;
                         return Ok(false);
                     }
-                    Agent::Exited { code, signal } => {
+                    Agent::Exited { out_of_memory: true, .. } => {
+                        self.given_up = true;
+                        let detail = "the agent took more memory than it may".to_owned();
+                        self.say(Fact::Failed { failure: Failure::Limit, detail })?;
+                        return Ok(false);
+                    }
+                    Agent::Exited { code, signal, .. } => {
                         let how = match (code, signal) {
                             (_, Some(signal)) => format!("killed by signal {signal}"),
                             (Some(code), None) => format!("exited with code {code}"),
@@ -276,6 +282,10 @@ impl Work {
 
     fn lose(&mut self, reason: String) -> Result<(), SidecarError> {
         self.given_up = true;
+        // The pod was told to end: by whose doing is for whoever sees the cluster to say.
+        if self.kept_before_the_end {
+            return Ok(());
+        }
         self.say(Fact::Lost { reason })
     }
 }
