@@ -14,4 +14,5 @@ mod journeys;
 mod kill;
 mod loss;
 mod objects;
+mod platform;
 mod profiles;
