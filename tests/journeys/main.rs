@@ -9,6 +9,7 @@ mod people;
 mod restart;
 mod resume;
 mod secrets;
+mod store;
 mod support;
 mod terminal_states;
 mod together;

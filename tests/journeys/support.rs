@@ -56,6 +56,22 @@ impl Installation {
         Self::start_with(&[]).await
     }
 
+    /// One that somebody else runs, at an address and with a token; what it needs outside is in `dir/data`.
+    pub(crate) fn elsewhere(
+        dir: tempfile::TempDir,
+        url: String,
+        token: String,
+    ) -> anyhow::Result<Self> {
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { dir, up: None, environment: vec![], url, token, http })
+    }
+
+    /// From now on it is there, and that is its token.
+    pub(crate) fn is_at(&mut self, url: String, token: String) {
+        (self.url, self.token) = (url, token);
+    }
+
     /// Starts one with these variables in its environment.
     pub(crate) async fn start_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut this = Self::prepare(environment)?;

@@ -228,6 +228,16 @@ fn program() -> String {
     std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_owned())
 }
 
+/// The node, while nobody takes a part of it away.
+pub(crate) async fn shared_node() -> RwLockReadGuard<'static, ()> {
+    NODE.read().await
+}
+
+/// `kubectl` with these arguments.
+pub(crate) fn kubectl_command(arguments: &[&str]) -> Command {
+    command(arguments)
+}
+
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.arg("--request-timeout=60s").args(arguments);

@@ -15,4 +15,5 @@ mod journeys;
 mod kill;
 mod loss;
 mod objects;
+mod platform;
 mod profiles;

@@ -1,12 +1,17 @@
 //! Health and readiness, on a listener of their own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use commands::{Progress, Standing};
 use projections::Views;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::bundles::Bundles;
+
+/// How long the artifact store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What readiness looks at.
 #[derive(Clone)]
@@ -17,6 +22,8 @@ pub struct HealthState {
     pub progress: Progress,
     /// Whether the adapter can start runs; otherwise why not and what to do.
     pub adapter: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Where bundles are.
+    pub bundles: Bundles,
 }
 
 /// How one part is.
@@ -37,7 +44,8 @@ pub fn router(state: HealthState) -> Router {
         .with_state(state)
 }
 
-/// Ready means that commands and reads work; NATS and the adapter may be away meanwhile, and it says so.
+/// Ready means that commands and reads work; NATS, the adapter and the artifact store may be away meanwhile, and it
+/// says so.
 async fn ready(State(state): State<HealthState>) -> (StatusCode, Json<Value>) {
     let lag = state.views.lag().await;
     let database = part("database", lag.as_ref().err().map(ToString::to_string));
@@ -45,11 +53,12 @@ async fn ready(State(state): State<HealthState>) -> (StatusCode, Json<Value>) {
     let sequencer = part("sequencer", problem(&state.progress.sequencer().borrow()));
     let relay = part("relay", problem(&state.progress.relay().borrow()));
     let adapter = part("adapter", (state.adapter)());
+    let artifacts = part("artifacts", away(&state.bundles).await);
     let ready = database.ok && projections.ok && sequencer.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let lag =
         lag.map_or(Value::Null, |lag| json!({ "head": lag.head, "projected": lag.projected }));
-    let parts = [database, projections, sequencer, relay, adapter];
+    let parts = [database, projections, sequencer, relay, adapter, artifacts];
     (status, Json(json!({ "ready": ready, "parts": parts, "positions": lag })))
 }
 
@@ -62,6 +71,13 @@ async fn metrics(State(state): State<HealthState>) -> Result<String, StatusCode>
          # TYPE paddock_relayed_position gauge\npaddock_relayed_position {relayed}\n",
         lag.head, lag.projected
     ))
+}
+
+async fn away(bundles: &Bundles) -> Option<String> {
+    match tokio::time::timeout(PATIENCE, bundles.look()).await {
+        Ok(found) => found.err().map(|error| error.to_string()),
+        Err(_) => Some("the artifact store does not answer in time".to_owned()),
+    }
 }
 
 fn part(name: &'static str, problem: Option<String>) -> Part {

@@ -39,6 +39,9 @@ pub(crate) struct Problem {
     missing: Option<Box<Missing>>,
     #[serde(skip)]
     retry_after: Option<u32>,
+    /// How long what was asked for is, where a range was none of it.
+    #[serde(skip)]
+    length: Option<u64>,
     #[serde(skip)]
     refused: bool,
 }
@@ -79,6 +82,7 @@ impl Problem {
             errors: vec![],
             missing: None,
             retry_after: None,
+            length: None,
             refused: false,
         }
     }
@@ -216,12 +220,15 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
+        let (retry_after, length) = (self.retry_after, self.length);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(range) = length.and_then(|length| format!("bytes */{length}").parse().ok()) {
+            headers.insert(header::CONTENT_RANGE, range);
         }
         response
     }
@@ -326,6 +333,15 @@ impl From<BundleError> for Problem {
     fn from(error: BundleError) -> Self {
         match error {
             BundleError::NotFound => Self::not_found("artifact"),
+            BundleError::Beyond { size } => {
+                let title = "The range is none of the artifact's";
+                let problem = Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", title);
+                Self { length: Some(size), ..problem.detail(error) }
+            }
+            BundleError::Io(_) | BundleError::Object(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a download failed");
+                Self::unavailable("artifact-store-away", "The artifact store does not answer")
+            }
             other => Self::internal(&other),
         }
     }

@@ -1,4 +1,4 @@
-//! `/healthz`, for whoever looks after the gateway.
+//! `/healthz` and `/readyz`, for whoever looks after the gateway.
 
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
@@ -53,10 +53,14 @@ fn answer(
     log: &DecisionLog,
     policies: &watch::Receiver<Option<Policies>>,
 ) -> Response<Body> {
-    if request.uri().path() != "/healthz" {
-        return line(StatusCode::NOT_FOUND, "only /healthz");
-    }
     let runs = policies.borrow().as_ref().map(|policies| policies.runs.len());
+    let status = match request.uri().path() {
+        "/healthz" => StatusCode::OK,
+        // Without policies it refuses whatever is asked of it.
+        "/readyz" if runs.is_some() => StatusCode::OK,
+        "/readyz" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => return line(StatusCode::NOT_FOUND, "only /healthz and /readyz"),
+    };
     let (unsent, dropped) = log.figures();
     let figures = serde_json::json!({
         "runs": runs,
@@ -64,6 +68,7 @@ fn answer(
         "decisions_dropped": dropped,
     });
     let mut response = Response::new(full(figures.to_string()));
+    *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

@@ -137,6 +137,20 @@ impl Election {
     }
 }
 
+/// Who holds the Lease of the adapters of one namespace, if anybody does.
+///
+/// # Errors
+///
+/// Where the API server does not answer, or does not let it be read.
+pub async fn holder(client: Client, namespace: &str) -> Result<Option<String>, Error> {
+    let lease = Api::<Lease>::namespaced(client, namespace).get_opt(NAME).await?;
+    let spec = lease.and_then(|lease| lease.spec).unwrap_or_default();
+    let good = SignedDuration::from_secs(GOOD_SECONDS.into());
+    let over =
+        spec.renew_time.is_none_or(|MicroTime(at)| Timestamp::now().duration_since(at) > good);
+    Ok(spec.holder_identity.filter(|holder| !over && !holder.is_empty()))
+}
+
 /// A conflict: somebody else was faster.
 fn settled(written: Result<Lease, Error>) -> Result<Option<String>, Error> {
     match written {

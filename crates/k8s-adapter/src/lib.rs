@@ -19,6 +19,7 @@ mod story;
 pub use adapter::{Health, Setup, run};
 pub use config::{Allowed, Config, NotAToleration, Peer, Toleration};
 pub use failpoint::FAILPOINTS;
+pub use lease::holder;
 pub use manifest::manifest;
 pub use network::policies;
 pub use objects::{Asked, Refused, Requests};

@@ -1,7 +1,7 @@
 use domain::{
     github::{Branch, Repository},
     ids::{BundleDigest, Generation, InputId, MessageId, RunId, SessionId, StreamVersion},
-    run::{Failure, InputKind, Probe, SnapshotCause, Usage},
+    run::{Failure, Hindrance, InputKind, Probe, SnapshotCause, Usage},
 };
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +129,11 @@ pub enum Fact {
     SnapshotStored {
         /// Which upload it was.
         upload: SnapshotUpload,
+    },
+    /// A snapshot was taken and cannot be stored yet; it is tried again.
+    SnapshotWaits {
+        /// Why.
+        reason: Hindrance,
     },
     /// The last snapshot failed; there will be none.
     SnapshotAbandoned {

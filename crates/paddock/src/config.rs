@@ -138,9 +138,13 @@ layered!(
         /// A file that holds a token with the right to push and to open pull requests.
         #[arg(long, env = "PADDOCK_GITHUB_TOKEN_FILE", value_name = "FILE")]
         github_token_file: PathBuf,
-        /// Where bundles are kept: file:///directory, or s3://bucket/prefix with the AWS_* variables for the rest.
+        /// Where bundles are kept: file:///directory, http://host:port of `paddock artifacts`, or s3://bucket/prefix
+        /// with the AWS_* variables for the rest.
         #[arg(long, env = "PADDOCK_ARTIFACT_STORE", value_name = "URL")]
         artifact_store: Url,
+        /// A file that holds what `paddock artifacts` wants to be shown.
+        #[arg(long, env = "PADDOCK_ARTIFACT_TOKEN_FILE", value_name = "FILE")]
+        artifact_token_file: PathBuf,
         /// A file that holds what gateways authenticate with.
         #[arg(long, env = "PADDOCK_GATEWAY_TOKEN_FILE", value_name = "FILE")]
         gateway_token_file: PathBuf,
@@ -230,6 +234,9 @@ layered!(
         /// for whom it calls by exactly that subject; several with commas between them.
         #[arg(long, env = "PADDOCK_ADMINS", value_name = "WHO")]
         admins: String,
+        /// Where the adapter of the cluster is: here, or elsewhere, which is `paddock k8s-adapter`.
+        #[arg(long, env = "PADDOCK_ADAPTER", value_name = "WHERE")]
+        adapter: Where,
         /// The namespace of Paddock's own pods, where the control plane and the gateway are pods too.
         #[arg(long, env = "PADDOCK_OWN_NAMESPACE", value_name = "NAME")]
         own_namespace: String,
@@ -384,12 +391,42 @@ pub(crate) struct EgressArgs {
     /// Where it keeps what must outlive a restart of its own.
     #[arg(long, env = "PADDOCK_EGRESS_STATE", value_name = "DIR")]
     pub(crate) state: PathBuf,
+    /// Where health and readiness are served, if anywhere.
+    #[arg(long, env = "PADDOCK_EGRESS_ADMIN_LISTEN", value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// Where runs on other machines reach it, each through its own door.
     #[arg(long, env = "PADDOCK_EGRESS_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
     /// The same for runs that may reach any public host: on a cluster only their network policy opens it.
     #[arg(long, env = "PADDOCK_EGRESS_FULL_LISTEN", value_name = "ADDR")]
     pub(crate) full_listen: Option<SocketAddr>,
+}
+
+/// `paddock artifacts`' flags.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ArtifactsArgs {
+    /// Where the control plane reaches it.
+    #[arg(
+        long,
+        env = "PADDOCK_ARTIFACTS_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7084"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Health and readiness.
+    #[arg(
+        long,
+        env = "PADDOCK_ADMIN_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7085"
+    )]
+    pub(crate) admin_listen: SocketAddr,
+    /// The directory of the store, such as a volume that is mounted there. Nobody else may write to it.
+    #[arg(long, env = "PADDOCK_ARTIFACTS_DIR", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// A file that holds what those who ask have to show.
+    #[arg(long, env = "PADDOCK_ARTIFACT_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
 }
 
 /// GitHub itself.
@@ -411,6 +448,7 @@ pub(crate) struct Effective {
     pub(crate) github_url: Url,
     pub(crate) github_token: Option<Secret>,
     pub(crate) artifact_store: Url,
+    pub(crate) artifact_token: Option<Secret>,
     pub(crate) gateway_token: Secret,
     pub(crate) model: String,
     pub(crate) model_url: Option<Url>,
@@ -422,6 +460,18 @@ pub(crate) struct Effective {
     pub(crate) opencode: PathBuf,
     pub(crate) admins: Vec<ConfiguredAdmin>,
     pub(crate) kubernetes: Option<Kubernetes>,
+    pub(crate) adapter: Where,
+}
+
+/// Where a part is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Where {
+    /// In this process.
+    #[default]
+    Here,
+    /// In another one.
+    Elsewhere,
 }
 
 /// The file's form: the settings, and what has no flag.
@@ -443,6 +493,13 @@ impl ServeArgs {
         let below: Settings = file.settings.try_into().context("the configuration file")?;
         let settings = self.settings.over(below);
         let kubernetes = Kubernetes::of(&settings)?;
+        let adapter = settings.adapter.unwrap_or_default();
+        if adapter == Where::Elsewhere && kubernetes.is_none() {
+            bail!(
+                "adapter = elsewhere: only that of a cluster is a process of its own; set \
+                 PADDOCK_KUBERNETES_NAMESPACE, or leave it here"
+            );
+        }
         let installation = installation(&settings, file.profiles)?;
         let data_dir = match settings.data_dir {
             Some(dir) => dir,
@@ -483,6 +540,7 @@ impl ServeArgs {
             },
             github_token: settings.github_token_file.as_deref().map(read_secret).transpose()?,
             artifact_store,
+            artifact_token: settings.artifact_token_file.as_deref().map(read_secret).transpose()?,
             gateway_token: read_secret(&required(
                 settings.gateway_token_file,
                 "PADDOCK_GATEWAY_TOKEN_FILE",
@@ -503,6 +561,7 @@ impl ServeArgs {
                 opencode => required(opencode, "PADDOCK_OPENCODE")?,
             },
             kubernetes,
+            adapter,
         })
     }
 }

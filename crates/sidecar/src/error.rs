@@ -1,3 +1,4 @@
+use domain::run::Hindrance;
 use harness::wire::{StepError, StepErrorKind};
 
 /// Why something the sidecar asked for did not happen.
@@ -15,6 +16,15 @@ pub enum SidecarError {
     /// The control plane refused an upload or a download.
     #[error("the control plane answered {0}")]
     Refused(u16),
+    /// The artifact store does not take or give a bundle now.
+    #[error("{}", match .0 {
+        Hindrance::StoreFull => "the artifact store is full",
+        Hindrance::StoreAway => "the artifact store does not answer",
+    })]
+    Store(Hindrance),
+    /// The control plane cannot be reached.
+    #[error("the control plane cannot be reached")]
+    Away(#[source] reqwest::Error),
     /// The spool cannot be written or read.
     #[error("the spool failed")]
     Spool(#[from] std::io::Error),
@@ -29,9 +39,12 @@ impl SidecarError {
         match self {
             Self::Step(error) => error.kind,
             Self::Harness(_) => StepErrorKind::Unavailable,
-            Self::Nonsense(_) | Self::Refused(_) | Self::Spool(_) | Self::NotWanted(_) => {
-                StepErrorKind::Other
-            }
+            Self::Nonsense(_)
+            | Self::Refused(_)
+            | Self::Store(_)
+            | Self::Away(_)
+            | Self::Spool(_)
+            | Self::NotWanted(_) => StepErrorKind::Other,
         }
     }
 }

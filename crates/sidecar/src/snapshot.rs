@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use domain::{ids::BundleDigest, run::SnapshotCause};
+use domain::{
+    ids::BundleDigest,
+    run::{Hindrance, SnapshotCause},
+};
 use futures::StreamExt as _;
 use link::SnapshotUpload;
 use reqwest::{Body, StatusCode, header};
@@ -23,7 +26,6 @@ use crate::{SidecarError, harness_client::Harness};
 const PIECE: u64 = 8 * 1024 * 1024;
 /// The largest bundle.
 const MAX_BUNDLE: u64 = 8 * 1024 * 1024 * 1024;
-const TRIES: u32 = 6;
 /// How long the control plane may take to look at its canary.
 const CANARY: Duration = Duration::from_secs(7);
 
@@ -49,33 +51,39 @@ impl Identity {
 type Done<T> = Result<T, SidecarError>;
 
 impl Store {
-    /// Takes a snapshot and uploads it.
-    pub(crate) async fn snapshot(
+    /// Takes a snapshot: the one taken before it is gone, stored or not.
+    pub(crate) async fn take(
         &self,
         harness: &Harness,
         parent: Option<BundleDigest>,
         cause: SnapshotCause,
     ) -> Done<SnapshotUpload> {
         let taken = harness.snapshot().await?;
-        let path = self.dir.join("bundle.part");
-        let fetched = self.fetch(harness, &path).await;
+        let fetched = self.fetch(harness, &self.bundle()).await;
         harness.discard_snapshot().await;
         let (digest, size) = fetched?;
-        self.upload(&path, &digest, size).await?;
-        tokio::fs::remove_file(&path).await?;
         let git_head = taken.git_head.chars().filter(char::is_ascii_hexdigit).take(64).collect();
         let left_out = taken.left_out.into_iter().take(1000).collect();
         Ok(SnapshotUpload { digest, parent, size, git_head, cause, left_out })
+    }
+
+    /// Uploads what was taken, piece by piece, from where an earlier try stopped.
+    pub(crate) async fn keep(&self, taken: &SnapshotUpload) -> Done<()> {
+        let path = self.bundle();
+        self.upload(&path, &taken.digest, taken.size).await?;
+        Ok(tokio::fs::remove_file(&path).await?)
+    }
+
+    fn bundle(&self) -> PathBuf {
+        self.dir.join("bundle.part")
     }
 
     /// Opens a stored bundle.
     pub(crate) async fn open(&self, digest: &BundleDigest) -> Done<Body> {
         let identity = self.identity.read().await?;
         let request = self.http.get(self.address(digest)).bearer_auth(identity);
-        let answer = request.send().await.map_err(SidecarError::Harness)?;
-        if !answer.status().is_success() {
-            return Err(SidecarError::Refused(answer.status().as_u16()));
-        }
+        let answer = request.send().await.map_err(SidecarError::Away)?;
+        taken_in(answer.status())?;
         Ok(Body::wrap_stream(answer.bytes_stream()))
     }
 
@@ -109,34 +117,17 @@ impl Store {
         Ok((BundleDigest(hex::encode(hash.finalize())), size))
     }
 
-    /// Uploads piece by piece, from where an earlier try stopped.
     async fn upload(&self, path: &Path, digest: &BundleDigest, size: u64) -> Done<()> {
-        let mut backoff = Duration::from_millis(200);
-        for attempt in 1.. {
-            match self.try_upload(path, digest, size).await {
-                Ok(()) => return Ok(()),
-                Err(error) if attempt == TRIES => return Err(error),
-                Err(error) => {
-                    tracing::info!(%error, attempt, "the upload broke");
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(Duration::from_secs(5));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn try_upload(&self, path: &Path, digest: &BundleDigest, size: u64) -> Done<()> {
         let address = self.address(digest);
         let identity = self.identity.read().await?;
         let head = self.http.head(address.clone()).bearer_auth(&identity).send().await;
-        let head = head.map_err(SidecarError::Harness)?;
+        let head = head.map_err(SidecarError::Away)?;
         let there =
             head.headers().get("upload-offset").and_then(|value| value.to_str().ok()?.parse().ok());
         let mut offset: u64 = match head.status() {
             status if status.is_success() => there.unwrap_or(size),
             StatusCode::NOT_FOUND => 0,
-            status => return Err(SidecarError::Refused(status.as_u16())),
+            status => return Err(refusal(status)),
         };
         let mut file = File::open(path).await?;
         while offset < size {
@@ -152,10 +143,8 @@ impl Store {
                 .body(piece)
                 .send()
                 .await
-                .map_err(SidecarError::Harness)?;
-            if !answer.status().is_success() {
-                return Err(SidecarError::Refused(answer.status().as_u16()));
-            }
+                .map_err(SidecarError::Away)?;
+            taken_in(answer.status())?;
             offset = end;
         }
         Ok(())
@@ -165,5 +154,18 @@ impl Store {
         let mut url = self.url.clone();
         url.set_path(&format!("/bundles/{digest}"));
         url
+    }
+}
+
+fn taken_in(status: StatusCode) -> Done<()> {
+    if status.is_success() { Ok(()) } else { Err(refusal(status)) }
+}
+
+/// What the control plane says when it does not do it.
+fn refusal(status: StatusCode) -> SidecarError {
+    match status {
+        StatusCode::INSUFFICIENT_STORAGE => SidecarError::Store(Hindrance::StoreFull),
+        status if status.is_server_error() => SidecarError::Store(Hindrance::StoreAway),
+        status => SidecarError::Refused(status.as_u16()),
     }
 }

@@ -1,6 +1,7 @@
 //! The sidecar's life: reach the harness, take the link, prove the fence, put the repository in place,
 //! start the agent, then follow it and carry out instructions until the run has ended.
 
+mod held;
 mod instructions;
 mod look;
 mod pod;
@@ -15,7 +16,7 @@ use std::{
 
 use domain::{
     ids::{Generation, RunId},
-    run::Probe,
+    run::{Probe, SnapshotCause},
 };
 use link::{Answered, Ask, Fact, Job, MAX_FRAME_BYTES};
 use tokio::{
@@ -100,6 +101,8 @@ struct Work {
     /// When the last snapshot was taken, and whether anything happened since.
     last_snapshot: Instant,
     changed: bool,
+    /// The newest snapshot, until it is stored.
+    held: Option<held::Held>,
     /// The agent's side is given up: only the link is kept.
     given_up: bool,
     /// Whether what was there when the pod was told to end is kept.
@@ -162,6 +165,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), SidecarE
         cut_since: None,
         last_snapshot: Instant::now(),
         changed: false,
+        held: None,
         given_up: false,
         kept_before_the_end: false,
     };
@@ -238,6 +242,7 @@ impl Work {
                 _ = ticks.tick() => {
                     self.watch_link().await?;
                     self.look().await?;
+                    self.try_held().await?;
                     self.keep_before_the_end().await?;
                 }
                 Some(probes) = fence_broke.recv() => self.fence_broke(probes).await?,
@@ -318,9 +323,11 @@ impl Work {
     async fn stopped(&mut self) {
         let kept = self.given_up || self.kept_before_the_end;
         if !kept && self.journal.notes.agent_session.is_some() {
-            let _ =
-                timeout(Duration::from_secs(20), self.snapshot(domain::run::SnapshotCause::Stop))
-                    .await;
+            let _ = timeout(
+                Duration::from_secs(20),
+                self.snapshot(SnapshotCause::Stop, held::Before::Stop),
+            )
+            .await;
         }
         self.settle(Duration::from_secs(5)).await;
     }

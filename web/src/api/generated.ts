@@ -1726,7 +1726,7 @@ export interface components {
          * @description A part of the installation.
          * @enum {string}
          */
-        PartName: "database" | "sequencer" | "relay" | "projections" | "adapter" | "egress" | "forge" | "model";
+        PartName: "database" | "sequencer" | "relay" | "projections" | "artifacts" | "adapter" | "egress" | "forge" | "model";
         /** @description One probe of the fence, from inside. */
         ProbeBody: {
             /** @description What was dialled or looked up. */
@@ -2473,7 +2473,12 @@ export interface operations {
     getArtifactContent: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description bytes=first-last, bytes=first- or bytes=-last */
+                Range?: string | null;
+                /** @description The ETag that the range belongs to */
+                "If-Range"?: string | null;
+            };
             path: {
                 id: string;
             };
@@ -2488,6 +2493,24 @@ export interface operations {
                 };
                 content: {
                     "application/zstd": unknown;
+                };
+            };
+            /** @description The range of its bytes */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zstd": unknown;
+                };
+            };
+            /** @description The range is none of it */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Why it was not done */

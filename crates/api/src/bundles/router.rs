@@ -91,21 +91,25 @@ pub(crate) async fn content(
     digest: &BundleDigest,
     headers: &HeaderMap,
 ) -> Result<Response, BundleError> {
-    let whole = bundles.open(digest, None).await?;
-    let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let range = match asked.map(|asked| range_of(asked, whole.size)) {
+    let size = bundles.size(digest).await?;
+    let etag = format!("\"{digest}\"");
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    // A date would do too, but a bundle has none: it is what its name says, for ever.
+    let whole_after_all = text(header::IF_RANGE).is_some_and(|known| known != etag);
+    let asked = text(header::RANGE).filter(|_| !whole_after_all);
+    let range = match asked.map(|asked| range_of(asked, size)) {
         None | Some(None) => None,
         Some(Some(range)) if range.start < range.end => Some(range),
-        Some(Some(_)) => return Err(BundleError::Range),
+        Some(Some(_)) => return Err(BundleError::Beyond { size }),
     };
     let partial = range.is_some();
-    let found = if partial { bundles.open(digest, range).await? } else { whole };
+    let found = bundles.open(digest, range).await?;
     let length = found.range.end - found.range.start;
     let mut response = Response::builder()
         .status(if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK })
         .header(header::CONTENT_TYPE, "application/zstd")
         .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::ETAG, format!("\"{digest}\""))
+        .header(header::ETAG, etag)
         .header(header::CONTENT_LENGTH, length);
     if partial {
         let range = format!("bytes {}-{}/{}", found.range.start, found.range.end - 1, found.size);
@@ -116,9 +120,12 @@ pub(crate) async fn content(
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
 }
 
-/// `bytes=first-` or `bytes=first-last`; other forms are answered with the whole, as RFC 9110 allows.
+/// `bytes=first-`, `bytes=first-last` or `bytes=-last`; other forms are answered with the whole, as RFC 9110 allows.
 fn range_of(asked: &str, size: u64) -> Option<std::ops::Range<u64>> {
     let (first, last) = asked.strip_prefix("bytes=")?.split_once('-')?;
+    if first.is_empty() {
+        return Some(size.saturating_sub(last.parse().ok()?)..size);
+    }
     let first = first.parse().ok()?;
     let end = if last.is_empty() { size } else { last.parse::<u64>().ok()?.checked_add(1)? };
     Some(first..end.min(size))
@@ -151,7 +158,20 @@ impl IntoResponse for BundleError {
                 let offset = [(UPLOAD_OFFSET, *have)];
                 return (StatusCode::CONFLICT, offset, self.to_string()).into_response();
             }
-            Self::Address(_) | Self::Io(_) | Self::Object(_) | Self::Database(_) => {
+            Self::Beyond { size } => {
+                let range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+                return (StatusCode::RANGE_NOT_SATISFIABLE, range, self.to_string())
+                    .into_response();
+            }
+            Self::Full(_) => {
+                tracing::warn!(error = &self as &dyn std::error::Error, "a bundle is not stored");
+                StatusCode::INSUFFICIENT_STORAGE
+            }
+            Self::Address(_)
+            | Self::Token(_)
+            | Self::Io(_)
+            | Self::Object(_)
+            | Self::Database(_) => {
                 tracing::error!(error = &self as &dyn std::error::Error, "the bundle store failed");
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -169,7 +189,9 @@ mod tests {
         assert_eq!(range_of("bytes=0-9", 100), Some(0..10));
         assert_eq!(range_of("bytes=90-", 100), Some(90..100));
         assert_eq!(range_of("bytes=90-200", 100), Some(90..100));
-        assert_eq!(range_of("bytes=-5", 100), None);
+        assert_eq!(range_of("bytes=-5", 100), Some(95..100));
+        assert_eq!(range_of("bytes=-500", 100), Some(0..100));
+        assert_eq!(range_of("bytes=-", 100), None);
         assert_eq!(range_of(&format!("bytes=0-{}", u64::MAX), 100), None);
         let part = |text: &str| {
             let mut headers = HeaderMap::new();

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use artifacts::{Remote, Space};
 use bytes::Bytes;
 use domain::{
     ids::{BundleDigest, Generation, RunId, SessionId},
@@ -27,6 +28,16 @@ pub struct Bundles {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) limit: u64,
     uploads: Uploads,
+    room: Room,
+}
+
+/// Where it can be seen how much room there is.
+#[derive(Clone, Debug)]
+enum Room {
+    Here(std::path::PathBuf),
+    There(Remote),
+    /// The store does not tell.
+    Untold,
 }
 
 /// Uploads under way in this process, by where their pieces go: one writer each.
@@ -79,37 +90,77 @@ impl From<&Retention> for Kept {
 }
 
 impl Bundles {
-    /// Opens the store at `address`: `file:///directory`, which is made where it is missing, or
-    /// `s3://bucket/prefix`, with what the environment's `AWS_*` variables say of its endpoint, region and
-    /// credentials. A bundle may have at most `limit` bytes.
+    /// Opens the store at `address`: `file:///directory`, which is made where it is missing; `http://host:port`
+    /// of `paddock artifacts`, for whoever has its `token`; or `s3://bucket/prefix`, with what the environment's
+    /// `AWS_*` variables say of its endpoint, region and credentials. A bundle may have at most `limit` bytes.
     ///
     /// # Errors
     ///
-    /// Where the address is neither, or the directory cannot be made. Whether S3 answers is seen with the
-    /// first bundle.
-    pub async fn open_store(pool: PgPool, address: &Url, limit: u64) -> Result<Self, BundleError> {
-        let objects: Arc<dyn ObjectStore> = match address.scheme() {
+    /// Where the address is none of them, or the directory cannot be made. Whether another host answers is
+    /// seen with the first bundle.
+    pub async fn open_store(
+        pool: PgPool,
+        address: &Url,
+        token: Option<&str>,
+        limit: u64,
+    ) -> Result<Self, BundleError> {
+        let not = || BundleError::Address(address.clone());
+        match address.scheme() {
             "file" => {
-                let root =
-                    address.to_file_path().map_err(|()| BundleError::Address(address.clone()))?;
+                let root = address.to_file_path().map_err(|()| not())?;
                 tokio::fs::create_dir_all(&root).await?;
                 let store = LocalFileSystem::new_with_prefix(&root)?;
-                Arc::new(store.with_fsync(true).with_automatic_cleanup(true))
+                let store = store.with_fsync(true).with_automatic_cleanup(true);
+                Ok(Self::of(pool, Arc::new(store), limit).with_room(Room::Here(root)))
             }
-            "s3" => Arc::new(PrefixStore::new(
-                AmazonS3Builder::from_env().with_url(address.as_str()).build()?,
-                Path::from_url_path(address.path())
-                    .map_err(|_| BundleError::Address(address.clone()))?,
-            )),
-            _ => return Err(BundleError::Address(address.clone())),
-        };
-        Ok(Self::of(pool, objects, limit))
+            "s3" => {
+                let prefix = Path::from_url_path(address.path()).map_err(|_| not())?;
+                let store = AmazonS3Builder::from_env().with_url(address.as_str()).build()?;
+                Ok(Self::of(pool, Arc::new(PrefixStore::new(store, prefix)), limit))
+            }
+            "http" | "https" => {
+                let token = token.ok_or_else(|| BundleError::Token(address.clone()))?;
+                let store = Remote::new(address.clone(), token)?;
+                let room = Room::There(store.clone());
+                Ok(Self::of(pool, Arc::new(store), limit).with_room(room))
+            }
+            _ => Err(not()),
+        }
     }
 
     /// A store that keeps its bundles as `objects`.
     #[must_use]
     pub fn of(pool: PgPool, objects: Arc<dyn ObjectStore>, limit: u64) -> Self {
-        Self { pool, objects, limit, uploads: Uploads::default() }
+        Self { pool, objects, limit, uploads: Uploads::default(), room: Room::Untold }
+    }
+
+    fn with_room(self, room: Room) -> Self {
+        Self { room, ..self }
+    }
+
+    /// Whether the store answers, and how much room it has where it tells.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not answer.
+    pub async fn look(&self) -> Result<Option<Space>, BundleError> {
+        match &self.room {
+            Room::Here(root) => Ok(Some(Space::of(root)?)),
+            Room::There(store) => Ok(Some(store.space().await?)),
+            Room::Untold => match self.size(&BundleDigest("0".repeat(64))).await {
+                Ok(_) | Err(BundleError::NotFound) => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// The size of a bundle, whoever asks.
+    pub(super) async fn size(&self, digest: &BundleDigest) -> Result<u64, BundleError> {
+        match self.objects.head(&object(digest)?).await {
+            Ok(meta) => Ok(meta.size),
+            Err(object_store::Error::NotFound { .. }) => Err(BundleError::NotFound),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Opens a bundle, or a range of it, whoever asks: the caller has authorised it.

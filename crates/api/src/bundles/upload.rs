@@ -199,6 +199,30 @@ impl Bundles {
     ) -> Result<(), BundleError> {
         let whole = self.objects.put_multipart(object).await?;
         let mut whole = WriteMultipart::new_with_chunk_size(whole, PIECE);
+        match self.write(&mut whole, begun).await {
+            Ok(written) if written == digest.0 => {
+                whole.finish().await?;
+                Ok(())
+            }
+            Ok(_) => {
+                whole.abort().await?;
+                self.drop_pieces(&begun.at).await?;
+                Err(BundleError::Digest)
+            }
+            Err(error) => {
+                // It takes up no room until it is tried again.
+                let _ = whole.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the pieces one after the other; the SHA-256 of all of them.
+    async fn write(
+        &self,
+        whole: &mut WriteMultipart,
+        begun: &Begun,
+    ) -> Result<String, BundleError> {
         let mut hash = Sha256::new();
         for piece in &begun.pieces {
             let mut bytes = self.objects.get(piece).await?.into_stream();
@@ -208,13 +232,7 @@ impl Bundles {
                 whole.put(bytes);
             }
         }
-        if hex::encode(hash.finalize()) != digest.0 {
-            whole.abort().await?;
-            self.drop_pieces(&begun.at).await?;
-            return Err(BundleError::Digest);
-        }
-        whole.finish().await?;
-        Ok(())
+        Ok(hex::encode(hash.finalize()))
     }
 
     /// What there is of an upload.

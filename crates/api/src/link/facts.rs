@@ -117,6 +117,7 @@ pub(super) fn effect(
             let SnapshotUpload { digest, parent, size, git_head, cause, left_out: _ } = upload;
             return Effect::Snapshot(BundleInfo { digest, parent, size, git_head }, cause);
         }
+        Fact::SnapshotWaits { reason } => Command::ReportSnapshotWaiting { generation, reason },
         Fact::SnapshotAbandoned { .. } => return Effect::OfNewest(Command::AbandonSnapshot),
         Fact::Lost { reason } => Command::ReportLost { generation, reason: bounds::line(&reason) },
     })

@@ -105,6 +105,7 @@ fn told(event: &Event, begun: bool, asked: &HashMap<InputId, InputKind>) -> Opti
         | Event::WorkloadCreated { .. }
         | Event::WorkloadWaiting { .. }
         | Event::WorkloadObserved { .. }
+        | Event::SnapshotWaiting { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

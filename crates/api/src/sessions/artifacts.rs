@@ -1,9 +1,8 @@
 use axum::{
     Json,
-    body::Body,
     extract::State,
-    http::header,
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
 };
 use chrono::{DateTime, Utc};
 use domain::ids::{BundleDigest, SessionId};
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     access::Caller,
     answer::ListBody,
+    bundles::router::content,
     problem::{Answer, Problem},
     request::{Id, ListQuery, Params},
     state::AppState,
@@ -98,24 +98,26 @@ impl std::str::FromStr for ArtifactId {
 
 /// Downloads a bundle: a tar archive, compressed with zstd.
 #[utoipa::path(get, path = "/api/v1/artifacts/{id}/content", operation_id = "getArtifactContent", tag = "sessions",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "Its bytes", content_type = "application/zstd")))]
+    params(("id" = String, Path),
+        ("Range" = Option<String>, Header, description = "bytes=first-last, bytes=first- or bytes=-last"),
+        ("If-Range" = Option<String>, Header, description = "The ETag that the range belongs to")),
+    responses((status = 200, description = "Its bytes", content_type = "application/zstd"),
+        (status = 206, description = "The range of its bytes", content_type = "application/zstd"),
+        (status = 416, description = "The range is none of it", body = Problem,
+            content_type = "application/problem+json")))]
 pub(crate) async fn get_artifact_content(
     State(state): State<AppState>,
     _caller: Caller,
     Id(id): Id<ArtifactId>,
+    headers: HeaderMap,
 ) -> Answer<Response> {
     if state.views.bundle(id.session, &id.digest).await?.is_none() {
         return Err(Problem::not_found("artifact"));
     }
-    let content = state.bundles.open(&id.digest, None).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/zstd".to_owned()),
-        (header::CONTENT_LENGTH, content.size.to_string()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"bundle-{:.12}.tar.zst\"", id.digest.0),
-        ),
-    ];
-    Ok((headers, Body::from_stream(content.bytes)).into_response())
+    let mut response = content(&state.bundles, &id.digest, &headers).await?;
+    let name = format!("attachment; filename=\"bundle-{:.12}.tar.zst\"", id.digest.0);
+    if let Ok(name) = HeaderValue::try_from(name) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
 }

@@ -14,6 +14,8 @@ pub enum PartName {
     Relay,
     /// What makes lists of them.
     Projections,
+    /// Where bundles are kept.
+    Artifacts,
     /// What starts runs.
     Adapter,
     /// What runs reach the world through.

@@ -1,12 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
+use artifacts::Space;
 use commands::{Progress, Standing};
 use futures::future::BoxFuture;
 use projections::Views;
 use url::Url;
 
 use super::PartName;
-use crate::{gateway::Presence, github::GitHub};
+use crate::{bundles::Bundles, gateway::Presence, github::GitHub};
 
 /// How often what is in this process, or on this machine, is looked at.
 const OFTEN: Duration = Duration::from_millis(700);
@@ -14,6 +15,9 @@ const OFTEN: Duration = Duration::from_millis(700);
 const SELDOM: Duration = Duration::from_millis(2_500);
 /// How long one look may take: with the longest wait between two it stays below 5 s.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
+const MIB: u64 = 1024 * 1024;
+/// An artifact store with less room than this takes hardly any bundle.
+const LITTLE: u64 = 16 * MIB;
 
 /// What a look at a part found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +128,31 @@ impl Probe {
                 }
             }
         })
+    }
+
+    /// The artifact store: it answers and has room.
+    #[must_use]
+    pub fn artifacts(bundles: Bundles) -> Self {
+        Self::new(PartName::Artifacts, move || {
+            let bundles = bundles.clone();
+            async move {
+                match bundles.look().await {
+                    Ok(None) => Finding::well("it answers"),
+                    Ok(Some(Space { free, total })) if free < LITTLE => Finding::wrong(format!(
+                        "the artifact store is full: {} MiB of {} MiB are free",
+                        free / MIB,
+                        total / MIB
+                    )),
+                    Ok(Some(Space { free, total })) => Finding::well(format!(
+                        "it answers; {} MiB of {} MiB are free",
+                        free / MIB,
+                        total / MIB
+                    )),
+                    Err(error) => Finding::wrong(format!("{error}: {}", innermost(&error))),
+                }
+            }
+        })
+        .seldom()
     }
 
     /// The gateway: asks for its policies all the time.

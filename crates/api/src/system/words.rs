@@ -17,6 +17,10 @@ pub(super) const fn still_works(part: PartName) -> &'static str {
         PartName::Projections => {
             "Agents go on and commands are accepted; the lists here stand still until it works again."
         }
+        PartName::Artifacts => {
+            "Agents go on; their snapshots wait and are stored once it works again. A session that has one \
+             cannot be gone on with meanwhile."
+        }
         PartName::Adapter => "Runs that are under way go on; new ones wait in the queue.",
         PartName::Egress => {
             "What is stored can be read and prompts are accepted; agents wait for the model and for their \
@@ -49,6 +53,10 @@ pub(super) const fn action(part: PartName) -> &'static str {
         PartName::Projections => {
             "Look for the event that cannot be read in log/serve.log in the data directory; \
              `paddock rebuild` makes the lists anew."
+        }
+        PartName::Artifacts => {
+            "Where it is full, give it room, or keep bundles for a shorter time (settings: retention); otherwise \
+             check PADDOCK_ARTIFACT_STORE and start `paddock artifacts` again."
         }
         PartName::Adapter => "Do what it says, then start Paddock again.",
         PartName::Egress => {

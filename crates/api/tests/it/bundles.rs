@@ -61,6 +61,11 @@ async fn an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
 }
 
 #[tokio::test]
+async fn with_the_role_an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
+    resumed_and_seen_only_once_whole(World::on_role().await).await;
+}
+
+#[tokio::test]
 async fn on_s3_an_upload_is_resumed_where_it_broke_off_and_seen_only_once_whole() {
     resumed_and_seen_only_once_whole(World::on_s3().await).await;
 }
@@ -102,6 +107,11 @@ async fn resumed_and_seen_only_once_whole(world: World) {
 #[tokio::test]
 async fn a_resumed_upload_with_a_wrong_digest_is_refused_and_dropped() {
     wrong_digest_is_refused_and_dropped(World::new().await).await;
+}
+
+#[tokio::test]
+async fn with_the_role_a_resumed_upload_with_a_wrong_digest_is_refused_and_dropped() {
+    wrong_digest_is_refused_and_dropped(World::on_role().await).await;
 }
 
 #[tokio::test]
@@ -171,7 +181,15 @@ async fn another_session_can_neither_read_it_nor_tell_that_it_is_there() {
 
 #[tokio::test]
 async fn on_s3_a_bundle_of_many_parts_is_stored_and_what_nobody_goes_on_with_is_pruned() {
-    let world = World::on_s3().await;
+    many_parts_are_stored_and_what_nobody_goes_on_with_is_pruned(World::on_s3().await).await;
+}
+
+#[tokio::test]
+async fn with_the_role_a_bundle_of_many_parts_is_stored_and_what_nobody_goes_on_with_is_pruned() {
+    many_parts_are_stored_and_what_nobody_goes_on_with_is_pruned(World::on_role().await).await;
+}
+
+async fn many_parts_are_stored_and_what_nobody_goes_on_with_is_pruned(world: World) {
     let workload = world.admitted().await;
     let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| (n / 7).to_le_bytes()[0]).collect();
     let uploads = Uploads::of(&world, &workload, &bytes);
@@ -214,7 +232,15 @@ async fn two_writers_of_one_upload_do_not_mix() {
 
 #[tokio::test]
 async fn bytes_go_with_the_last_session_that_has_them() {
-    let world = World::new().await;
+    gone_with_the_last_session(World::new().await).await;
+}
+
+#[tokio::test]
+async fn with_the_role_bytes_go_with_the_last_session_that_has_them() {
+    gone_with_the_last_session(World::on_role().await).await;
+}
+
+async fn gone_with_the_last_session(world: World) {
     let (one, two) = (world.admitted().await, world.admitted().await);
     let bytes = b"shared".to_vec();
     for workload in [&one, &two] {
@@ -332,5 +358,69 @@ async fn an_upload_whose_end_a_killed_server_did_not_see_is_completed_when_asked
         let found = if flipped { 404 } else { 200 };
         assert_eq!(uploads.get(None).await.status(), found);
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn with_the_role_a_stale_generation_mixes_with_nothing_of_the_next() {
+    let world = World::on_role().await;
+    let old = world.admitted().await;
+    let bytes: Vec<u8> = (0..1000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let stale = Uploads::of(&world, &old, &bytes);
+    assert_eq!(stale.put(0, &bytes[..400], 1000).await.status(), 204);
+    world
+        .run(
+            old.run,
+            domain::run::Command::ReportLost { generation: old.generation, reason: "gone".into() },
+        )
+        .await;
+    let next = old.generation.next();
+    let new = Workload { token: world.identity(old.run, next).await, generation: next, ..old };
+    let fresh = Uploads::of(&world, &new, &bytes);
+    assert_eq!(fresh.offset().await, None, "it begins anew");
+    assert_eq!(stale.put(400, &bytes[400..], 1000).await.status(), 403, "it is not heard any more");
+    assert_eq!(fresh.put(0, &bytes, 1000).await.status(), 201);
+    assert!(fresh.get(None).await.bytes().await.unwrap() == bytes);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn without_the_role_an_upload_waits_and_goes_on_when_it_is_back() {
+    let world = World::new().await;
+    let store = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = async |listener: tokio::net::TcpListener| {
+        let router = artifacts::router(artifacts::Served::open(store.path(), "right").unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await })
+    };
+    let role = serve(listener).await;
+    let url = format!("http://{address}").parse().unwrap();
+    let mib = 1024 * 1024;
+    let open = async |token| {
+        let pool = world.pool().clone();
+        api::bundles::Bundles::open_store(pool, &url, Some(token), mib).await.unwrap()
+    };
+    let (bundles, stranger) = (open("right").await, open("wrong").await);
+    assert!(bundles.look().await.unwrap().is_some_and(|space| space.free > 0));
+    assert!(matches!(stranger.look().await, Err(BundleError::Object(_))));
+    let mut other = World::serving(&world, bundles.clone()).await;
+    let workload = world.admitted().await;
+    let bytes = vec![5; 1000];
+    let mut uploads = Uploads::of(&world, &workload, &bytes);
+    uploads.address = other;
+    assert_eq!(uploads.put(0, &bytes[..400], 1000).await.status(), 204);
+    role.abort();
+    let _ = role.await;
+    assert_eq!(uploads.put(400, &bytes[400..], 1000).await.status(), 503);
+    assert!(matches!(bundles.look().await, Err(BundleError::Object(_))));
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let _role = serve(listener).await;
+    // Another replica finds the same.
+    other = World::serving(&world, open("right").await).await;
+    uploads.address = other;
+    assert_eq!(uploads.offset().await, Some(400));
+    assert_eq!(uploads.put(400, &bytes[400..], 1000).await.status(), 201);
+    assert!(uploads.get(None).await.bytes().await.unwrap() == bytes);
     world.end().await;
 }

@@ -76,6 +76,21 @@ impl World {
         .await
     }
 
+    /// One whose bundles are with the role that serves a directory.
+    pub(crate) async fn on_role() -> Self {
+        Self::with(|pool, store| {
+            Box::pin(async move {
+                let served = artifacts::Served::open(&store, "right").unwrap();
+                let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+                let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+                let router = artifacts::router(served);
+                tokio::spawn(async move { axum::serve(listener, router).await });
+                Bundles::open_store(pool, &url, Some("right"), 64 * MIB).await.unwrap()
+            })
+        })
+        .await
+    }
+
     async fn with(bundles: impl FnOnce(PgPool, PathBuf) -> BoxFuture<'static, Bundles>) -> Self {
         // The HTTP client has no cryptography of its own. A second installation changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -141,6 +156,11 @@ impl World {
             ..self.state()
         };
         serve(state).await
+    }
+
+    /// A replica that keeps bundles elsewhere.
+    pub(crate) async fn serving(&self, bundles: Bundles) -> SocketAddr {
+        serve(LinkState { bundles, ..self.state() }).await
     }
 
     /// A session with one run, admitted.
@@ -266,7 +286,7 @@ const MIB: u64 = 1024 * 1024;
 
 async fn in_directory(pool: PgPool, store: &Path) -> Bundles {
     let address = Url::from_directory_path(store).unwrap();
-    Bundles::open_store(pool, &address, MIB).await.unwrap()
+    Bundles::open_store(pool, &address, None, MIB).await.unwrap()
 }
 
 fn requested(session: SessionId, owner: UserId, created: &session::Created) -> Requested {

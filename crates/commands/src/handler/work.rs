@@ -395,6 +395,7 @@ const fn run_command(command: &run::Command) -> &'static str {
         run::Command::ReportSnapshot { .. } => "run.report.snapshot",
         run::Command::AbandonSnapshot => "run.abandon-snapshot",
         run::Command::ReportWaiting { .. } => "run.report.waiting",
+        run::Command::ReportSnapshotWaiting { .. } => "run.report.snapshot-waiting",
         run::Command::ReportObserved { .. } => "run.report.observed",
         run::Command::ReportLost { .. } => "run.report.lost",
         run::Command::ReportRefused { .. } => "run.report.refused",

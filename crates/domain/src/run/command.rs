@@ -3,8 +3,8 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
-        Answer, EgressMode, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage,
-        QueueReason, Requested, SnapshotCause, Usage, WorkloadStage,
+        Answer, EgressMode, Enforcement, Failure, FinishCause, Hindrance, InputKind, Probe,
+        PublishStage, QueueReason, Requested, SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -51,6 +51,13 @@ pub enum Command {
         generation: Generation,
         /// What is seen, in words.
         reason: String,
+    },
+    /// A snapshot cannot be stored yet.
+    ReportSnapshotWaiting {
+        /// Of which generation.
+        generation: Generation,
+        /// Why.
+        reason: Hindrance,
     },
     /// The workload was looked at. Settled where that was said before.
     ReportObserved {

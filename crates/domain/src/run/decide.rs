@@ -59,6 +59,14 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 vec![]
             })
         }
+        Command::ReportSnapshotWaiting { generation, reason } => {
+            current(run, generation)?;
+            Ok(if matches!(run.stage, Stage::Ended(_)) || run.snapshot_waits == Some(reason) {
+                vec![]
+            } else {
+                vec![Event::SnapshotWaiting { generation, reason }]
+            })
+        }
         Command::ReportObserved { generation, stage, text } => {
             current(run, generation)?;
             Ok(if run.reported.observed >= Some(stage) || run.workload_removed {
@@ -232,7 +240,8 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 return Err(Rejection::Ended);
             }
             let known = run.snapshot.as_ref();
-            let mut events = if known == Some(&(generation, digest.clone(), cause)) {
+            let same = known == Some(&(generation, digest.clone(), cause));
+            let mut events = if same && run.snapshot_waits.is_none() {
                 vec![]
             } else {
                 vec![Event::SnapshotStored { generation, digest, cause }]

@@ -55,6 +55,14 @@ pub enum Event {
         /// What was seen, a line each.
         text: TextRef,
     },
+    /// A snapshot is there and cannot be stored yet, and this is why; appended again only when the reason changes.
+    #[serde(rename = "run.snapshot.waiting")]
+    SnapshotWaiting {
+        /// Of which generation.
+        generation: Generation,
+        /// Why.
+        reason: Hindrance,
+    },
     /// The fence was proven from inside before any secret was in reach.
     #[serde(rename = "run.fence.verified")]
     FenceVerified {
@@ -386,6 +394,16 @@ pub enum QueueReason {
         /// What is wrong and what to do, in one line of the adapter's making.
         problem: String,
     },
+}
+
+/// Why a snapshot cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Hindrance {
+    /// The artifact store has no room for it.
+    StoreFull,
+    /// The artifact store does not answer.
+    StoreAway,
 }
 
 /// What holds a workload in.

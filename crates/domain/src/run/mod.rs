@@ -12,8 +12,9 @@ mod tests;
 pub use command::Command;
 pub use decide::decide;
 pub use event::{
-    Answer, EgressMode, Enforcement, Event, Failure, FinishCause, Harness, InputKind, Outcome,
-    Probe, PublishStage, QueueReason, Requested, SnapshotCause, Usage, Verdict, WorkloadStage,
+    Answer, EgressMode, Enforcement, Event, Failure, FinishCause, Harness, Hindrance, InputKind,
+    Outcome, Probe, PublishStage, QueueReason, Requested, SnapshotCause, Usage, Verdict,
+    WorkloadStage,
 };
 pub use rejection::Rejection;
 pub use state::{Ending, Reported, Run, Stage, State, evolve, fold};

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
-        EgressMode, Event, Failure, InputKind, Outcome, PublishStage, QueueReason, Requested,
-        SnapshotCause, Usage, WorkloadStage,
+        EgressMode, Event, Failure, Hindrance, InputKind, Outcome, PublishStage, QueueReason,
+        Requested, SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -58,6 +58,8 @@ pub struct Run {
     pub publish_requested: bool,
     /// The newest snapshot: of which generation, which bundle, and why.
     pub snapshot: Option<(Generation, BundleDigest, SnapshotCause)>,
+    /// Why the workload's snapshot is not stored, as last said.
+    pub snapshot_waits: Option<Hindrance>,
     /// The newest usage report.
     pub usage: Usage,
 }
@@ -152,6 +154,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             finishing: false,
             publish_requested: false,
             snapshot: None,
+            snapshot_waits: None,
             usage: Usage::default(),
         })),
         (State::New, _) => State::New,
@@ -181,9 +184,13 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
             }
         }
         Event::WorkloadWaiting { reason, .. } => run.waiting = Some(reason.clone()),
+        Event::SnapshotWaiting { reason, .. } => run.snapshot_waits = Some(*reason),
         Event::WorkloadObserved { stage, .. } => run.reported.observed = Some(*stage),
         Event::FenceVerified { .. } => run.reported.fence = true,
-        Event::Restored { .. } => run.reported.restored = true,
+        Event::Restored { .. } => {
+            run.reported.restored = true;
+            run.snapshot_waits = None;
+        }
         Event::Ready { .. } => {
             run.stage = if run.finishing { Stage::Publishing } else { Stage::Running };
         }
@@ -248,6 +255,7 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
         Event::UsageReported { usage } => run.usage = *usage,
         Event::SnapshotStored { generation, digest, cause } => {
             run.snapshot = Some((*generation, digest.clone(), *cause));
+            run.snapshot_waits = None;
         }
         Event::Succeeded { .. } => run.stage = Stage::Ended(Outcome::Succeeded),
         Event::Failed { .. } => run.stage = Stage::Ended(Outcome::Failed),
@@ -266,6 +274,7 @@ impl Run {
         self.generation = Some(generation);
         self.reported = Reported::default();
         self.waiting = None;
+        self.snapshot_waits = None;
         self.workload_removed = false;
         self.stage = Stage::Provisioning;
     }

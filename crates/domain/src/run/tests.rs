@@ -11,9 +11,9 @@ use crate::{
     event::Event as AnyEvent,
     ids::{BundleDigest, Generation, InputId, MessageId, SessionId, TextId, UserId},
     run::{
-        Answer, Command, Enforcement, Event, Failure, FinishCause, Harness, InputKind, Outcome,
-        Probe, PublishStage, QueueReason, Rejection, Requested, Run, SnapshotCause, Stage, State,
-        Usage, Verdict, decide, evolve, fold,
+        Answer, Command, Enforcement, Event, Failure, FinishCause, Harness, Hindrance, InputKind,
+        Outcome, Probe, PublishStage, QueueReason, Rejection, Requested, Run, SnapshotCause, Stage,
+        State, Usage, Verdict, decide, evolve, fold,
     },
     stream::StreamKind,
     text::TextRef,
@@ -223,6 +223,28 @@ fn a_report_of_a_workload_that_was_replaced_is_refused() {
     );
 }
 
+#[test]
+fn a_snapshot_that_waits_is_said_once_until_it_is_stored() {
+    let waits = |reason| Command::ReportSnapshotWaiting { generation: FIRST, reason };
+    let digest = BundleDigest("ab".repeat(32));
+    let cause = SnapshotCause::Turn;
+    let stored = Command::ReportSnapshot { generation: FIRST, digest, cause };
+    let full = Event::SnapshotWaiting { generation: FIRST, reason: Hindrance::StoreFull };
+    let mut commands = running();
+    assert_eq!(decide(&after(requested(), &commands), waits(Hindrance::StoreFull)), Ok(vec![full]));
+    // The same bundle was stored before: that it is stored all the same ends the wait.
+    commands.extend([stored.clone(), waits(Hindrance::StoreFull)]);
+    let state = after(requested(), &commands);
+    assert_eq!(decide(&state, waits(Hindrance::StoreFull)), Ok(vec![]));
+    assert_eq!(decide(&state, waits(Hindrance::StoreAway)).map(|events| events.len()), Ok(1));
+    assert_eq!(decide(&state, stored.clone()).map(|events| events.len()), Ok(1));
+    commands.push(stored);
+    assert_eq!(run_of(&after(requested(), &commands)).snapshot_waits, None);
+    let of_another =
+        Command::ReportSnapshotWaiting { generation: FIRST.next(), reason: Hindrance::StoreFull };
+    assert!(matches!(decide(&state, of_another), Err(Rejection::Superseded { .. })));
+}
+
 fn generation() -> impl Strategy<Value = Generation> {
     prop_oneof![4 => Just(1), 2 => Just(2), 1 => Just(3)].prop_map(Generation)
 }
@@ -323,6 +345,10 @@ fn reported_of_agent() -> impl Strategy<Value = Command> {
             generation,
             message: message(number),
             now: now(),
+        }),
+        1 => (generation(), any::<bool>()).prop_map(|(generation, full)| {
+            let reason = if full { Hindrance::StoreFull } else { Hindrance::StoreAway };
+            Command::ReportSnapshotWaiting { generation, reason }
         }),
         1 => (generation(), failure()).prop_map(|(generation, failure)| Command::ReportTurnFailed {
             generation,

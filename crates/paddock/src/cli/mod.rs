@@ -53,8 +53,12 @@ enum Command {
     Up(crate::up::UpArgs),
     /// Run the control plane alone, on a database and NATS that are given.
     Serve(Box<crate::config::ServeArgs>),
+    /// Run the adapter of a cluster alone: what makes runs pods.
+    K8sAdapter(Box<crate::config::ServeArgs>),
     /// Run the egress gateway.
     Egress(crate::config::EgressArgs),
+    /// Serve the artifact store of a volume to the control plane.
+    Artifacts(crate::config::ArtifactsArgs),
     /// Run beside one agent; started by an adapter.
     #[command(hide = true)]
     Sidecar(roles::SidecarArgs),
@@ -93,7 +97,9 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => crate::up::up(args, json).await,
         Command::Serve(args) => crate::serve::serve(*args).await,
+        Command::K8sAdapter(args) => crate::serve::adapter(*args).await,
         Command::Egress(args) => roles::egress(args).await,
+        Command::Artifacts(args) => roles::artifacts(args).await,
         Command::Sidecar(args) => roles::sidecar(args).await,
         Command::FenceProven(args) => Ok(roles::fence_proven(&args)),
         Command::Migrate(args) => roles::migrate(args).await,

@@ -1,14 +1,15 @@
-//! The roles of the program that are not for people: gateway, sidecar, migration; and looking at the
+//! The roles of the program that are not for people: gateway, artifact store, sidecar, migration; and looking at the
 //! configuration.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use domain::ids::{Generation, RunId};
 use tokio_util::sync::CancellationToken;
 
 use super::{Server, output};
-use crate::config::{EgressArgs, Secret, ServeArgs, read_secret};
+use crate::config::{ArtifactsArgs, EgressArgs, Secret, ServeArgs, read_secret};
 
 /// `paddock sidecar`'s flags.
 #[derive(Args)]
@@ -85,6 +86,46 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct LoginArgs {
     #[command(flatten)]
     server: Server,
+    /// Make the link in the database of PADDOCK_DATABASE_URL rather than ask the server: for whoever runs it, and has
+    /// no token yet.
+    #[arg(long)]
+    in_database: bool,
+    /// Make an API token rather than a link; the one that was made so before is good no longer.
+    #[arg(long, requires = "in_database")]
+    api_token: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Where the database is, and where people reach the server.
+#[derive(Args)]
+struct DatabaseArgs {
+    #[arg(long, env = "PADDOCK_DATABASE_URL", hide = true, hide_env_values = true)]
+    database_url: Option<Secret>,
+    #[arg(long, env = "PADDOCK_PUBLIC_URL", hide = true)]
+    public_url: Option<url::Url>,
+}
+
+/// Makes a link, or a token, without the server.
+async fn login_in_database(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
+    let url = args.database.database_url.context("PADDOCK_DATABASE_URL is not set")?;
+    let pool = crate::serve::connect(url.expose())?;
+    let context = commands::Context::system();
+    if args.api_token {
+        let token = api::access::issue_local_token(&pool, &context).await?;
+        output::print(json, &serde_json::json!({ "token": token }), |made| {
+            output::cell(made, "/token")
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    let link = api::access::issue_sign_in_link(&pool, &context).await?;
+    let public = match args.database.public_url {
+        Some(url) => url,
+        None => "http://127.0.0.1:7080".parse()?,
+    };
+    let made = serde_json::json!({ "url": public.join(&link)?.as_str() });
+    output::print(json, &made, |made| output::cell(made, "/url"));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the gateway until it is told to stop.
@@ -116,9 +157,38 @@ pub(crate) async fn egress(args: EgressArgs) -> anyhow::Result<ExitCode> {
         allow: args.allow.iter().map(|rule| rule.parse()).collect::<Result<_, _>>()?,
         listen: args.listen,
         full_listen: args.full_listen,
-        admin_listen: None,
+        admin_listen: args.admin_listen,
     };
     egress::run(config, stop_on_signal()?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves the artifact store of a volume until it is told to stop.
+pub(crate) async fn artifacts(args: ArtifactsArgs) -> anyhow::Result<ExitCode> {
+    crate::serve::log_to_stderr();
+    let token = read_secret(&args.token_file)?;
+    let served = artifacts::Served::open(&args.dir, token.expose())
+        .with_context(|| format!("the artifact store in {}", args.dir.display()))?;
+    let stop = stop_on_signal()?;
+    let mut running = tokio::task::JoinSet::new();
+    for (address, router) in [
+        (args.listen, artifacts::router(served.clone())),
+        (args.admin_listen, artifacts::admin(served.clone())),
+    ] {
+        let listener = crate::serve::bind(address).await?;
+        let stop = stop.clone().cancelled_owned();
+        running.spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "a listener failed");
+            }
+        });
+    }
+    running.spawn(served.sweep_until(stop.clone()));
+    tracing::info!(listen = %args.listen, dir = %args.dir.display(), "serving artifacts");
+    stop.cancelled().await;
+    // What is being written is nearly written; what is not is begun anew by whoever sends it.
+    let _ = tokio::time::timeout(Duration::from_secs(5), running.join_all()).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -165,6 +235,9 @@ pub(crate) fn crds() -> anyhow::Result<ExitCode> {
 
 /// Prints a new sign-in link of a running `paddock up`.
 pub(crate) async fn login(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
+    if args.in_database {
+        return login_in_database(args, json).await;
+    }
     let client = super::Client::find(&args.server)?;
     let made = client.send(reqwest::Method::POST, "sign-in-links", None).await?;
     output::print(json, &made, |made| output::cell(made, "/url"));

@@ -32,6 +32,8 @@ enum Kind {
     Machine(Vec<PathBuf>),
     /// Runs are pods; this says why none can be made.
     Cluster(watch::Sender<Option<String>>),
+    /// Another process makes them pods.
+    Elsewhere,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,11 @@ impl Adapter {
         Self(Arc::new(Shared { kind: Kind::Cluster(health), known: Mutex::default() }))
     }
 
+    /// That of a cluster, in another process.
+    pub(super) fn elsewhere() -> Self {
+        Self(Arc::new(Shared { kind: Kind::Elsewhere, known: Mutex::default() }))
+    }
+
     /// Takes note that it does not run.
     pub(super) fn stopped(&self, why: String) {
         self.known().stopped = Some(why);
@@ -74,6 +81,7 @@ impl Adapter {
                 let stopped = self.known().stopped.clone();
                 return stopped.or_else(|| health.borrow().clone());
             }
+            Kind::Elsewhere => return None,
             Kind::Machine(programs) => {
                 if let Some(program) = programs.iter().find(|program| !program.is_file()) {
                     return Some(format!("{} is missing", program.display()));

@@ -12,6 +12,7 @@ use api::{
     AppState,
     link::{Identities, Unidentified},
     objects::{Asker, Objects, Refusal, RunWanted, SessionWanted},
+    system::{Finding, PartName, Probe},
 };
 use commands::{Commands, Idempotency};
 use domain::{
@@ -67,6 +68,23 @@ pub(super) fn config(of: &Kubernetes) -> anyhow::Result<Config> {
         allowed: vec![allowed(link, "serve"), allowed(of.egress_address, "egress")],
         full: of.egress_full_address.map(|address| allowed(address, "egress")),
     })
+}
+
+/// How the adapter stands where it is another process: somebody holds the Lease.
+pub(super) fn adapter(client: kube::Client, namespace: String) -> Probe {
+    Probe::new(PartName::Adapter, move || {
+        let (client, namespace) = (client.clone(), namespace.clone());
+        async move {
+            match k8s_adapter::holder(client, &namespace).await {
+                Ok(Some(_)) => Finding::well("runs can start on the cluster"),
+                Ok(None) => Finding::wrong("no adapter holds the Lease: no pod is made"),
+                Err(error) => {
+                    Finding::wrong(format!("the adapter's Lease cannot be read: {error}"))
+                }
+            }
+        }
+    })
+    .seldom()
 }
 
 /// Whose a pod's token is.

@@ -3,6 +3,7 @@
 mod adapter;
 mod cluster;
 mod doors;
+mod elsewhere;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -33,11 +34,11 @@ use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::doors::Doors;
 use self::{adapter::Adapter, cluster::PodTokens};
+pub(crate) use self::{doors::Doors, elsewhere::adapter};
 use crate::{
     cli::stop_on_signal,
-    config::{ConfiguredAdmin, Effective, ServeArgs},
+    config::{ConfiguredAdmin, Effective, ServeArgs, Where},
     tasks::{self, Tools},
 };
 
@@ -122,7 +123,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let parts = Parts::new(config, pool).await?;
     let listeners = parts.listen().await?;
     let mut running = JoinSet::new();
-    if let Some(kubernetes) = &parts.config.kubernetes {
+    if let Some(kubernetes) = parts.config.kubernetes.as_ref().filter(|_| parts.adapts()) {
         running.spawn(cluster::canary(bind(kubernetes.canary_listen).await?));
     }
     parts.start_log(&mut running, &shutdown);
@@ -176,7 +177,10 @@ impl Parts {
                 let reviews = cluster::client("link").await?;
                 let health =
                     k8s_adapter::Health::new(Some("the cluster was not looked at yet".to_owned()));
-                let adapter = Adapter::of_cluster(health.clone());
+                let adapter = match config.adapter {
+                    Where::Here => Adapter::of_cluster(health.clone()),
+                    Where::Elsewhere => Adapter::elsewhere(),
+                };
                 let doors = Doors::at(
                     kubernetes.egress_address,
                     kubernetes.egress_full_address,
@@ -186,15 +190,24 @@ impl Parts {
                 (adapter, Some(Cluster { client, reviews, config, health }), doors)
             }
         };
+        let token = config.artifact_token.as_ref().map(crate::config::Secret::expose);
+        let bundles =
+            Bundles::open_store(pool.clone(), &config.artifact_store, token, MAX_BUNDLE).await?;
         let probes = vec![
             Probe::database(views.clone()),
             Probe::sequencer(progress.clone()),
             Probe::relay(progress.clone(), nats_problem(nats.clone())),
             Probe::projections(views.clone()),
-            Probe::new(PartName::Adapter, {
-                let adapter = adapter.clone();
-                move || std::future::ready(adapter.look())
-            }),
+            match &cluster {
+                Some(Cluster { reviews, config: of, .. }) if config.adapter == Where::Elsewhere => {
+                    cluster::adapter(reviews.clone(), of.namespace.clone())
+                }
+                _ => Probe::new(PartName::Adapter, {
+                    let adapter = adapter.clone();
+                    move || std::future::ready(adapter.look())
+                }),
+            },
+            Probe::artifacts(bundles.clone()),
             Probe::egress(gateway.presence()),
             Probe::forge(github.clone()),
             Probe::model(outside()?, config.model_url.clone()),
@@ -203,7 +216,7 @@ impl Parts {
         Ok(Self {
             system: System::new(probes, demo, context.clock.clone()),
             outputs: Outputs::new(pool.clone()),
-            bundles: Bundles::open_store(pool, &config.artifact_store, MAX_BUNDLE).await?,
+            bundles,
             links: Links::default(),
             access,
             pulls: PullChecks::default(),
@@ -232,6 +245,7 @@ impl Parts {
             views: self.views.clone(),
             progress: self.progress.clone(),
             adapter: Arc::new(move || adapter.problem()),
+            bundles: self.bundles.clone(),
         };
         let mut listeners = Vec::new();
         for (address, router) in [
@@ -326,10 +340,20 @@ impl Parts {
             self.views.health().clone(),
             shutdown.clone(),
         ));
+        self.start_records(running, shutdown);
+    }
+
+    /// What a process keeps of its own and has to keep up to date.
+    fn start_records(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
         let (commands, stop) = (self.commands.clone(), shutdown.clone());
         running.spawn(async move { commands.flush_refusals_until(stop).await });
         let (authority, stop) = (self.authority.clone(), shutdown.clone());
         running.spawn(async move { authority.refresh_until(stop).await });
+    }
+
+    /// Whether the adapter is a part of this process.
+    fn adapts(&self) -> bool {
+        self.config.adapter == Where::Here
     }
 
     /// What the control plane does by itself, and the adapter.
@@ -349,6 +373,12 @@ impl Parts {
         };
         running.spawn(tasks::run(tools, shutdown.clone()));
         running.spawn(self.system.clone().run(shutdown.clone()));
+        if self.adapts() {
+            self.start_adapter(running, shutdown);
+        }
+    }
+
+    fn start_adapter(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
         if let Some(Cluster { client, config, health, .. }) = &self.cluster {
             let setup = k8s_adapter::Setup {
                 config: config.clone(),
@@ -406,7 +436,8 @@ fn admins(config: &Effective, local: Vec<UserId>) -> Admins {
     configured
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+/// Takes an address.
+pub(crate) async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) => bail!("cannot listen on {address}: {error}; choose another address"),

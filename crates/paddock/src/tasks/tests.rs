@@ -169,7 +169,7 @@ impl World {
             commands: commands.clone(),
             views: views.clone(),
             github: GitHub::new(&forge.serve().await, None, Context::system().clock).unwrap(),
-            bundles: Bundles::open_store(pool.clone(), &address, 1024).await.unwrap(),
+            bundles: Bundles::open_store(pool.clone(), &address, None, 1024).await.unwrap(),
             outputs: Outputs::new(pool),
             pulls: pulls.clone(),
             doors: crate::serve::Doors::none(),

@@ -45,6 +45,16 @@ const CLUSTER: [&str; 21] = [
     "PADDOCK_PLAYED_HOSTS",
 ];
 
+/// Where bundles are, if not in the data directory, and what that takes.
+const STORE: [&str; 7] = [
+    "PADDOCK_ARTIFACT_STORE",
+    "PADDOCK_ARTIFACT_TOKEN_FILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "AWS_ENDPOINT",
+    "AWS_ALLOW_HTTP",
+];
 /// What people may change while it runs: its first values.
 const CHANGEABLE: [&str; 7] = [
     "PADDOCK_MAX_RUNS",
@@ -220,7 +230,8 @@ impl Stack {
             ("PADDOCK_HARNESS", std::env::var_os("PADDOCK_HARNESS")),
         ];
         let changeable = CHANGEABLE.map(|name| (name, std::env::var_os(name)));
-        for (name, value) in optional.into_iter().chain(changeable) {
+        let store = STORE.map(|name| (name, std::env::var_os(name)));
+        for (name, value) in optional.into_iter().chain(changeable).chain(store) {
             if let Some(value) = value {
                 spec = spec.env(name, value);
             }

@@ -70,6 +70,7 @@ pub(super) fn attention(before: bool, actor: Actor, event: &Event, run: &RunRow)
         | Event::WorkloadCreated { .. }
         | Event::WorkloadWaiting { .. }
         | Event::WorkloadObserved { .. }
+        | Event::SnapshotWaiting { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

@@ -47,6 +47,9 @@ pub(super) fn in_run(event: &Event) -> Option<String> {
         Event::PublishRequested {} => "told to try the pull request again".to_owned(),
         Event::PullRequestOpened { number, .. } => format!("pull request #{number} is there"),
         Event::WorkloadWaiting { reason, .. } => reason.clone(),
+        Event::SnapshotWaiting { reason, .. } => {
+            format!("a snapshot waits: {}", words::hindrance(*reason))
+        }
         Event::Lost { .. } => "the workload was lost".to_owned(),
         Event::Retried { .. } => "is started again".to_owned(),
         Event::Succeeded { changes: true } => "done".to_owned(),

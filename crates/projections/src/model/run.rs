@@ -5,8 +5,8 @@ use domain::{
     event::{Actor, Recorded},
     ids::{Generation, InputId, Position, RunId, StreamVersion},
     run::{
-        EgressMode, Enforcement, Event, Failure, InputKind, Outcome, Probe, PublishStage,
-        QueueReason, Requested, Usage,
+        EgressMode, Enforcement, Event, Failure, Hindrance, InputKind, Outcome, Probe,
+        PublishStage, QueueReason, Requested, Usage,
     },
     text::TextRef,
 };
@@ -74,6 +74,8 @@ pub struct RunRow {
     pub enforcement: Option<Enforcement>,
     /// Why its workload does not begin yet.
     pub waiting: Option<String>,
+    /// Why its workload's snapshot is not stored.
+    pub snapshot_waits: Option<Hindrance>,
     /// How its fence was proven.
     pub fence: Vec<Probe>,
     /// How often it was retried, and why the last time.
@@ -258,6 +260,7 @@ impl RunRow {
             workload: Workload::None,
             enforcement: None,
             waiting: None,
+            snapshot_waits: None,
             fence: vec![],
             retries: 0,
             lost: None,
@@ -378,10 +381,9 @@ impl RunRow {
         self.version = recorded.version;
         self.last_event = (name.to_owned(), at);
         match event {
-            Event::Requested(_)
-            | Event::Restored { .. }
-            | Event::SnapshotStored { .. }
-            | Event::WorkloadObserved { .. } => {}
+            Event::Requested(_) | Event::Restored { .. } | Event::WorkloadObserved { .. } => {}
+            Event::SnapshotStored { .. } => self.snapshot_waits = None,
+            Event::SnapshotWaiting { reason, .. } => self.snapshot_waits = Some(*reason),
             Event::Queued { reason } => {
                 self.enter(RunState::Queued, at);
                 self.queued = Some(reason.clone());
@@ -486,6 +488,7 @@ impl RunRow {
                 // What was proven of the one before says nothing of this one.
                 self.enforcement = None;
                 self.waiting = None;
+                self.snapshot_waits = None;
                 self.fence.clear();
                 self.enter(RunState::Provisioning, at);
             }

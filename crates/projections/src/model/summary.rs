@@ -62,6 +62,7 @@ pub(super) fn summary(event: &Event) -> String {
         }
         Event::SnapshotStored { digest, .. } => format!("bundle {:.12}", digest.0),
         Event::WorkloadWaiting { reason, .. } | Event::Lost { reason, .. } => reason.clone(),
+        Event::SnapshotWaiting { reason, .. } => words::hindrance(*reason).to_owned(),
         Event::WorkloadObserved { stage: WorkloadStage::Began, .. } => "all of it runs".to_owned(),
         Event::WorkloadObserved { stage: WorkloadStage::Ended, .. } => "as it ended".to_owned(),
         Event::Succeeded { changes: true } => "with changes".to_owned(),
@@ -93,6 +94,7 @@ pub(super) const fn text(event: &Event) -> Option<&TextRef> {
         | Event::Admitted { .. }
         | Event::WorkloadCreated { .. }
         | Event::WorkloadWaiting { .. }
+        | Event::SnapshotWaiting { .. }
         | Event::FenceVerified { .. }
         | Event::Restored { .. }
         | Event::Ready { .. }

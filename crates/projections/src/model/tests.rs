@@ -348,4 +348,23 @@ fn a_failed_run_says_what_it_waited_for_and_why_it_was_lost() {
     let too_often = after(&[lost, failed(run::Failure::Lost)]);
     assert!(too_often.ends_with("the last time because the pod was evicted"), "{too_often}");
     assert_eq!(after(&[failed(run::Failure::Limit)]), "it took more than it may");
+
+    let waits = |reason| run::Event::SnapshotWaiting { generation, reason };
+    let full = waits(run::Hindrance::StoreFull);
+    let ended = run::Event::Succeeded { changes: true };
+    assert_eq!(
+        after(&[full.clone(), ended]),
+        "it ended without its last snapshot: the artifact store is full"
+    );
+    let cancelled = run::Event::CancelRequested {};
+    assert_eq!(
+        after(&[waits(run::Hindrance::StoreAway), cancelled.clone()]),
+        "cancelled; the last snapshot is being taken; it waits: the artifact store does not answer"
+    );
+    let stored = run::Event::SnapshotStored {
+        generation,
+        digest: domain::ids::BundleDigest("ab".repeat(32)),
+        cause: run::SnapshotCause::Final,
+    };
+    assert_eq!(after(&[full, cancelled, stored]), "cancelled; the last snapshot is being taken");
 }

@@ -1,5 +1,5 @@
 use domain::{
-    run::{Failure, QueueReason, Verdict},
+    run::{Failure, Hindrance, QueueReason, Verdict},
     text::TextRef,
 };
 
@@ -22,7 +22,7 @@ pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> O
             with(&words, &row.publishing.detail)
         }
     };
-    match row.state {
+    let words = match row.state {
         RunState::Queued => Some(match &row.queued {
             Some(reason) => queued(reason),
             None => "waiting for admission".to_owned(),
@@ -84,6 +84,34 @@ pub fn reason<'t>(row: &RunRow, text: impl Fn(&TextRef) -> Option<&'t str>) -> O
         }),
         RunState::Succeeded if row.changes == Some(false) => Some("no changes".to_owned()),
         RunState::Succeeded | RunState::Cancelled => None,
+    };
+    match row.snapshot_waits {
+        None => words,
+        Some(reason) => Some(waiting(row, words, reason)),
+    }
+}
+
+/// A reason, with that of a snapshot that is not stored.
+fn waiting(row: &RunRow, words: Option<String>, reason: Hindrance) -> String {
+    let reason = hindrance(reason);
+    let waits = match row.state {
+        RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
+            format!("it ended without its last snapshot: {reason}")
+        }
+        RunState::Snapshotting => format!("it waits: {reason}"),
+        RunState::Provisioning | RunState::Restoring => {
+            format!("the bundle to go on from waits: {reason}")
+        }
+        _ => format!("a snapshot waits: {reason}"),
+    };
+    words.map_or(waits.clone(), |words| format!("{words}; {waits}"))
+}
+
+/// Why a snapshot cannot be stored.
+pub(super) const fn hindrance(reason: Hindrance) -> &'static str {
+    match reason {
+        Hindrance::StoreFull => "the artifact store is full",
+        Hindrance::StoreAway => "the artifact store does not answer",
     }
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::{Next, Work, lock};
+use super::{Next, Work, held::Before, lock};
 use crate::{
     SidecarError,
     growing::Growing,
@@ -131,8 +131,8 @@ impl Work {
         let fact = match commit(&self.harness, &self.job).await? {
             Ok(committed) => {
                 // What is pushed is in a snapshot first: a workload that follows this one pushes on top of it.
-                if committed || self.changed {
-                    self.snapshot(SnapshotCause::Turn).await?;
+                if committed || self.changed || self.held.is_some() {
+                    self.snapshot(SnapshotCause::Turn, Before::Push).await?;
                 }
                 push(&self.harness, &self.job).await?
             }
@@ -150,7 +150,7 @@ impl Work {
             if !self.given_up {
                 let _ = self.end_turn().await;
             }
-            self.snapshot(SnapshotCause::Final).await
+            self.snapshot(SnapshotCause::Final, Before::End).await
         } else {
             Err(SidecarError::Nonsense("the repository was never in place".to_owned()))
         };

@@ -10,7 +10,7 @@ use link::Fact;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Work, lock, start::usage_of};
+use super::{Work, held::Before, lock, start::usage_of};
 use crate::{
     SidecarError,
     opencode::{Listed, SessionStatus},
@@ -102,7 +102,7 @@ impl Work {
 
     async fn end_of_turn(&mut self, session: &str, prompt: MessageId) -> Result<(), SidecarError> {
         self.report_usage(session).await?;
-        self.snapshot(SnapshotCause::Turn).await?;
+        self.snapshot(SnapshotCause::Turn, Before::Anything).await?;
         self.keep_changes().await?;
         self.say(Fact::TurnEnded { message: prompt })?;
         self.turn_is_reported()
@@ -163,30 +163,9 @@ impl Work {
     async fn snapshot_if_due(&mut self) -> Result<(), SidecarError> {
         let every = Duration::from_secs(u64::from(self.job.snapshot_interval_seconds));
         if self.changed && self.last_snapshot.elapsed() > every {
-            return self.snapshot(SnapshotCause::Interval).await;
+            return self.snapshot(SnapshotCause::Interval, Before::Anything).await;
         }
         Ok(())
-    }
-
-    /// Takes a snapshot and reports it. One that fails in between is tried again at the next occasion; only
-    /// the last one matters to the run's end.
-    pub(super) async fn snapshot(&mut self, cause: SnapshotCause) -> Result<(), SidecarError> {
-        let parent = self.journal.notes.bundle.clone();
-        self.last_snapshot = Instant::now();
-        match self.store.snapshot(&self.harness, parent, cause).await {
-            Ok(upload) => {
-                self.changed = false;
-                let digest = upload.digest.clone();
-                self.say(Fact::SnapshotStored { upload })?;
-                self.journal.note(|notes| notes.bundle = Some(digest))?;
-                Ok(())
-            }
-            Err(error) if cause == SnapshotCause::Final => Err(error),
-            Err(error) => {
-                tracing::warn!(%error, "no snapshot this time");
-                Ok(())
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use domain::run::{Probe, SnapshotCause};
 use link::Fact;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{Config, Work};
+use super::{Config, Work, held::Before};
 use crate::{SidecarError, fence};
 
 /// How often the fence is proven again.
@@ -62,7 +62,7 @@ impl Work {
         let Ok(status) = self.harness.status().await else { return Ok(()) };
         if status.ending {
             self.kept_before_the_end = true;
-            self.snapshot(SnapshotCause::Stop).await?;
+            self.snapshot(SnapshotCause::Stop, Before::Stop).await?;
         }
         Ok(())
     }

@@ -45,7 +45,9 @@ pub(super) fn fact_of(error: &SidecarError) -> Fact {
             StepErrorKind::PushRejected => Failure::Push,
             StepErrorKind::Other => Failure::Sandbox,
         },
-        SidecarError::Refused(_) => Failure::Restore,
+        SidecarError::Refused(_) | SidecarError::Store(_) | SidecarError::Away(_) => {
+            Failure::Restore
+        }
         SidecarError::Harness(_) => return Fact::Lost { reason: detail },
         SidecarError::Nonsense(_) | SidecarError::Spool(_) | SidecarError::NotWanted(_) => {
             Failure::Sandbox
@@ -148,7 +150,7 @@ impl Work {
     async fn put_repository(&mut self) -> Result<(), SidecarError> {
         let git_head = match &self.job.restore {
             Some(digest) => {
-                let bundle = self.store.open(digest).await?;
+                let bundle = self.bundle(digest).await?;
                 let query = RestoreQuery {
                     remote_url: self.job.remote_url.clone(),
                     branch: self.job.branch.to_string(),

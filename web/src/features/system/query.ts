@@ -24,6 +24,7 @@ export const NAMES: Record<string, { label: string; does: string }> = {
   sequencer: { label: 'Sequencer', does: 'gives each event its position' },
   projections: { label: 'Read models', does: 'what lists and screens show' },
   relay: { label: 'Relay', does: 'hands events to NATS, for subscribers' },
+  artifacts: { label: 'Artifact store', does: 'keeps the snapshots of sessions' },
   adapter: { label: 'Adapter', does: 'makes the sandboxes of runs' },
   egress: { label: 'Gateway', does: 'the one way out of a sandbox' },
   forge: { label: 'Forge', does: 'repositories, issues, pull requests' },
