@@ -1,12 +1,14 @@
 //! Health and readiness, on a listener of their own.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use commands::{Progress, Standing};
 use projections::Views;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::access::Access;
 
 /// What readiness looks at.
 #[derive(Clone)]
@@ -17,6 +19,8 @@ pub struct HealthState {
     pub progress: Progress,
     /// Whether the adapter can start runs; otherwise why not and what to do.
     pub adapter: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Who may come in.
+    pub access: Access,
 }
 
 /// How one part is.
@@ -56,12 +60,17 @@ async fn ready(State(state): State<HealthState>) -> (StatusCode, Json<Value>) {
 async fn metrics(State(state): State<HealthState>) -> Result<String, StatusCode> {
     let lag = state.views.lag().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let relayed = state.progress.relayed().borrow().0;
-    Ok(format!(
+    let mut text = format!(
         "# TYPE paddock_log_position gauge\npaddock_log_position {}\n\
          # TYPE paddock_projected_position gauge\npaddock_projected_position {}\n\
          # TYPE paddock_relayed_position gauge\npaddock_relayed_position {relayed}\n",
         lag.head, lag.projected
-    ))
+    );
+    text.push_str("# TYPE paddock_sign_in_failures_total counter\n");
+    for (code, count) in state.access.failures() {
+        let _ = writeln!(text, "paddock_sign_in_failures_total{{code=\"{code}\"}} {count}");
+    }
+    Ok(text)
 }
 
 fn part(name: &'static str, problem: Option<String>) -> Part {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use domain::ids::{Generation, RunId};
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, output};
+use super::output;
 use crate::config::{EgressArgs, Secret, ServeArgs, read_secret};
 
 /// `paddock sidecar`'s flags.
@@ -78,13 +78,6 @@ pub(crate) struct MigrateArgs {
 pub(crate) enum ConfigCommand {
     /// Check the control plane's settings and print what they come to, secrets hidden.
     Check(Box<ServeArgs>),
-}
-
-/// `paddock login`'s flags.
-#[derive(Args)]
-pub(crate) struct LoginArgs {
-    #[command(flatten)]
-    server: Server,
 }
 
 /// Runs the gateway until it is told to stop.
@@ -160,14 +153,6 @@ pub(crate) fn config(command: ConfigCommand, json: bool) -> anyhow::Result<ExitC
 /// Prints what a cluster has to know before Paddock runs there.
 pub(crate) fn crds() -> anyhow::Result<ExitCode> {
     print!("{}", k8s_adapter::manifest()?);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints a new sign-in link of a running `paddock up`.
-pub(crate) async fn login(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
-    let client = super::Client::find(&args.server)?;
-    let made = client.send(reqwest::Method::POST, "sign-in-links", None).await?;
-    output::print(json, &made, |made| output::cell(made, "/url"));
     Ok(ExitCode::SUCCESS)
 }
 
