@@ -39,14 +39,18 @@ export class Paddock {
   private readonly stopped = new Set<number>();
   url = '';
 
-  private constructor(private readonly dir: string) {}
+  private constructor(
+    private readonly dir: string,
+    private readonly listen: string,
+  ) {}
 
-  static async start(): Promise<Paddock> {
+  /** Starts one; with more settings, and at an address, where a test needs them. */
+  static async start(settings = '', listen = '127.0.0.1:0'): Promise<Paddock> {
     const dir = await mkdtemp(join(tmpdir(), 'paddock-page-'));
     // Other uids pass through: PostgreSQL's and the sandboxes'.
     await chmod(dir, 0o711);
-    writeFileSync(join(dir, 'paddock.toml'), PROFILES);
-    const paddock = new Paddock(dir);
+    writeFileSync(join(dir, 'paddock.toml'), `${settings}${PROFILES}`);
+    const paddock = new Paddock(dir, listen);
     try {
       await paddock.begin();
     } catch (error) {
@@ -63,7 +67,7 @@ export class Paddock {
   /** Starts `paddock up`, the first time or again at the same address. */
   async begin(): Promise<void> {
     if (!process.env['PADDOCK_OPENCODE']) throw new Error('PADDOCK_OPENCODE is not set: make test');
-    const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
+    const listen = this.url ? new URL(this.url).host : this.listen;
     const args = ['up', '--demo', '--idle', '--json', '--listen', listen, '--data-dir', this.data];
     const up = spawn(program(), args, {
       env: { ...process.env, PADDOCK_CONFIG: join(this.dir, 'paddock.toml') },
@@ -225,7 +229,8 @@ export class Paddock {
   }
 }
 
-function program(): string {
+/** The command line. */
+export function program(): string {
   const target = resolve(ROOT, process.env['CARGO_TARGET_DIR'] ?? 'target');
   const path = join(target, 'debug/paddock');
   if (!existsSync(path)) throw new Error(`${path} is not built: make build`);

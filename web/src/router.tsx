@@ -81,6 +81,26 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('@/features/settings/settings'), 'Settings'),
 });
 
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  component: lazyRouteComponent(() => import('@/features/access/signed-in'), 'SignedIn'),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => root,
+  path: '/tokens',
+  component: lazyRouteComponent(() => import('@/features/access/tokens'), 'TokensScreen'),
+});
+
+const cli = createRoute({
+  getParentRoute: () => root,
+  path: '/cli',
+  validateSearch: (search: Record<string, unknown>) =>
+    pick(search, 'challenge', 'port', 'state', 'host', 'days'),
+  component: lazyRouteComponent(() => import('@/features/access/cli'), 'CliGrant'),
+});
+
 const installation = createRoute({
   getParentRoute: () => root,
   path: '/settings/installation',
@@ -114,6 +134,9 @@ export const router = createRouter({
     settings,
     installation,
     access,
+    signIn,
+    tokens,
+    cli,
     design,
   ]),
   defaultPendingComponent: () => <Skeleton rows={5} />,

@@ -1,6 +1,6 @@
 //! Health and readiness, on a listener of their own.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use commands::{Progress, Standing};
@@ -8,7 +8,7 @@ use projections::Views;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::bundles::Bundles;
+use crate::{access::Access, bundles::Bundles};
 
 /// How long the artifact store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,6 +24,8 @@ pub struct HealthState {
     pub adapter: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// Where bundles are.
     pub bundles: Bundles,
+    /// Who may come in.
+    pub access: Access,
 }
 
 /// How one part is.
@@ -65,12 +67,17 @@ async fn ready(State(state): State<HealthState>) -> (StatusCode, Json<Value>) {
 async fn metrics(State(state): State<HealthState>) -> Result<String, StatusCode> {
     let lag = state.views.lag().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let relayed = state.progress.relayed().borrow().0;
-    Ok(format!(
+    let mut text = format!(
         "# TYPE paddock_log_position gauge\npaddock_log_position {}\n\
          # TYPE paddock_projected_position gauge\npaddock_projected_position {}\n\
          # TYPE paddock_relayed_position gauge\npaddock_relayed_position {relayed}\n",
         lag.head, lag.projected
-    ))
+    );
+    text.push_str("# TYPE paddock_sign_in_failures_total counter\n");
+    for (code, count) in state.access.failures() {
+        let _ = writeln!(text, "paddock_sign_in_failures_total{{code=\"{code}\"}} {count}");
+    }
+    Ok(text)
 }
 
 async fn away(bundles: &Bundles) -> Option<String> {

@@ -35,6 +35,8 @@ use crate::{
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(access::login))
+        .routes(routes!(access::finish_login))
+        .routes(routes!(access::back_channel))
         .routes(routes!(get_openapi))
         .routes(routes!(sessions::list_sessions, sessions::create_session))
         .routes(routes!(sessions::count_sessions))
@@ -73,6 +75,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(events::stream_events))
         .routes(routes!(system::get_system))
         .routes(routes!(access::me))
+        .routes(routes!(access::get_sign_in))
+        .routes(routes!(access::create_cli_grant))
+        .routes(routes!(access::take_cli_token))
         .routes(routes!(access::list_tokens, access::create_token))
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::create_sign_in_link))

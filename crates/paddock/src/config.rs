@@ -230,6 +230,31 @@ layered!(
         /// authenticates, several with commas between them. Nobody unless told otherwise.
         #[arg(long, env = "PADDOCK_KUBERNETES_REQUESTERS", value_name = "NAMES")]
         kubernetes_requesters: String,
+        /// The OpenID provider at which people sign in: its issuer, exactly as it writes it.
+        #[arg(long, env = "PADDOCK_OIDC_ISSUER", value_name = "URL")]
+        oidc_issuer: String,
+        /// What the provider knows this server by.
+        #[arg(long, env = "PADDOCK_OIDC_CLIENT_ID", value_name = "ID")]
+        oidc_client_id: String,
+        /// What this server proves that with, where it is no public client; in the environment or in a file.
+        #[arg(long, env = "PADDOCK_OIDC_CLIENT_SECRET", hide_env_values = true, hide = true)]
+        oidc_client_secret: Secret,
+        /// A file that holds the same.
+        #[arg(long, env = "PADDOCK_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+        oidc_client_secret_file: PathBuf,
+        /// The claim that holds a person's groups; a dot leads into an object.
+        #[arg(long, env = "PADDOCK_OIDC_GROUPS_CLAIM", value_name = "NAME")]
+        oidc_groups_claim: String,
+        /// What is asked of the provider beside `openid`, with spaces between; `profile email`, and `groups` where
+        /// it offers that, unless told otherwise.
+        #[arg(long, env = "PADDOCK_OIDC_SCOPES", value_name = "SCOPES")]
+        oidc_scopes: String,
+        /// How many minutes a browser may rest before it is signed out.
+        #[arg(long, env = "PADDOCK_SESSION_IDLE_MINUTES", value_name = "N")]
+        session_idle_minutes: u32,
+        /// How many hours a browser stays signed in at most.
+        #[arg(long, env = "PADDOCK_SESSION_MAX_HOURS", value_name = "N")]
+        session_max_hours: u32,
         /// Who is an admin before anybody was made one: group:NAME for a group of the identity provider, user:SUBJECT
         /// for whom it calls by exactly that subject; several with commas between them.
         #[arg(long, env = "PADDOCK_ADMINS", value_name = "WHO")]
@@ -337,6 +362,60 @@ impl Kubernetes {
             requesters: listed(settings.kubernetes_requesters.as_deref())
                 .map(str::to_owned)
                 .collect(),
+        }))
+    }
+}
+
+/// How people come in.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SignIn {
+    /// Whether one-time links are offered.
+    pub(crate) links: bool,
+    pub(crate) oidc: Option<Oidc>,
+    pub(crate) idle_minutes: u32,
+    pub(crate) max_hours: u32,
+}
+
+/// The OpenID provider at which they sign in.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Oidc {
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Option<Secret>,
+    pub(crate) groups_claim: String,
+    pub(crate) scopes: Option<Vec<String>>,
+}
+
+impl Oidc {
+    /// What the settings say of it; nothing where no issuer is named.
+    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let Some(issuer) = settings.oidc_issuer.clone() else {
+            if settings.oidc_client_id.is_some() {
+                bail!("PADDOCK_OIDC_CLIENT_ID is set and PADDOCK_OIDC_ISSUER is not");
+            }
+            return Ok(None);
+        };
+        let url = Url::parse(&issuer).with_context(|| format!("oidc_issuer = {issuer}"))?;
+        if !is_private(&url) || url.query().is_some() || url.fragment().is_some() {
+            bail!("oidc_issuer = {issuer}: it is an https address without ? and #");
+        }
+        let client_secret = match (&settings.oidc_client_secret, &settings.oidc_client_secret_file)
+        {
+            (Some(_), Some(_)) => bail!(
+                "PADDOCK_OIDC_CLIENT_SECRET and PADDOCK_OIDC_CLIENT_SECRET_FILE are both set: give one"
+            ),
+            (Some(secret), None) => Some(secret.clone()),
+            (None, file) => file.as_deref().map(read_secret).transpose()?,
+        };
+        Ok(Some(Self {
+            issuer,
+            client_id: required(settings.oidc_client_id.clone(), "PADDOCK_OIDC_CLIENT_ID")?,
+            client_secret,
+            groups_claim: settings.oidc_groups_claim.clone().unwrap_or_else(|| "groups".to_owned()),
+            scopes: settings
+                .oidc_scopes
+                .as_ref()
+                .map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()),
         }))
     }
 }
@@ -461,6 +540,7 @@ pub(crate) struct Effective {
     pub(crate) admins: Vec<ConfiguredAdmin>,
     pub(crate) kubernetes: Option<Kubernetes>,
     pub(crate) adapter: Where,
+    pub(crate) sign_in: SignIn,
 }
 
 /// Where a part is.
@@ -500,22 +580,41 @@ impl ServeArgs {
                  PADDOCK_KUBERNETES_NAMESPACE, or leave it here"
             );
         }
+        let oidc = Oidc::of(&settings)?;
         let installation = installation(&settings, file.profiles)?;
         let data_dir = match settings.data_dir {
             Some(dir) => dir,
             None => default_data_dir()?,
         };
         let listen = settings.listen.unwrap_or(([127, 0, 0, 1], 7080).into());
-        if !listen.ip().is_loopback() {
+        if !listen.ip().is_loopback() && oidc.is_none() {
             bail!(
-                "listen = {listen}: only loopback addresses are served until people can sign in by \
-                 OIDC; use 127.0.0.1 and an SSH tunnel"
+                "listen = {listen}: only loopback addresses are served where people cannot sign in at \
+                 an OpenID provider; set PADDOCK_OIDC_ISSUER and PADDOCK_OIDC_CLIENT_ID, or use \
+                 127.0.0.1 and an SSH tunnel"
             );
         }
         let public_url = match settings.public_url {
             Some(url) => url,
             None => Url::parse(&format!("http://{listen}"))?,
         };
+        let sign_in = SignIn {
+            links: listen.ip().is_loopback() && oidc.is_none(),
+            oidc,
+            idle_minutes: ranged(
+                settings.session_idle_minutes,
+                720,
+                "session_idle_minutes",
+                43_200,
+            )?,
+            max_hours: ranged(settings.session_max_hours, 168, "session_max_hours", 2_160)?,
+        };
+        if sign_in.oidc.is_some() && !is_private(&public_url) {
+            bail!(
+                "public_url = {public_url}: people sign in over https alone; set PADDOCK_PUBLIC_URL to \
+                 the https address that they use"
+            );
+        }
         let artifact_store = match settings.artifact_store {
             Some(url) => url,
             None => file_url(&data_dir.join("artifacts"))?,
@@ -562,7 +661,27 @@ impl ServeArgs {
             },
             kubernetes,
             adapter,
+            sign_in,
         })
+    }
+}
+
+/// A number from 1 to `most`.
+fn ranged(value: Option<u32>, usual: u32, name: &str, most: u32) -> anyhow::Result<u32> {
+    match value.unwrap_or(usual) {
+        value if (1..=most).contains(&value) => Ok(value),
+        value => bail!("{name} = {value}: it is from 1 to {most}"),
+    }
+}
+
+/// Whether nobody on the way can read or change what goes to this address.
+fn is_private(url: &Url) -> bool {
+    match url.host() {
+        _ if url.scheme() == "https" => true,
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -745,5 +864,35 @@ mod tests {
             Settings { listen: Some("0.0.0.0:1".parse().unwrap()), ..Settings::default() };
         let error = ServeArgs { config: None, settings }.effective().unwrap_err().to_string();
         assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn a_provider_is_asked_over_https_and_people_come_over_https() {
+        let with = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Settings {
+                listen: Some("0.0.0.0:1".parse().unwrap()),
+                public_url: Some("https://paddock.test".parse().unwrap()),
+                oidc_issuer: Some("https://idp.test/realm".to_owned()),
+                oidc_client_id: Some("paddock".to_owned()),
+                ..Settings::default()
+            };
+            change(&mut settings);
+            format!("{:#}", ServeArgs { config: None, settings }.effective().unwrap_err())
+        };
+        // What is missing comes after all that is checked of signing in.
+        assert!(with(&|_| {}).contains("PADDOCK_DATABASE_URL"));
+        let http = with(&|set| set.oidc_issuer = Some("http://idp.test".to_owned()));
+        assert!(http.contains("oidc_issuer"), "{http}");
+        let plain = with(&|set| set.public_url = None);
+        assert!(plain.contains("https"), "{plain}");
+        let nobody = with(&|set| set.oidc_client_id = None);
+        assert!(nobody.contains("PADDOCK_OIDC_CLIENT_ID"), "{nobody}");
+        let long = with(&|set| set.session_max_hours = Some(0));
+        assert!(long.contains("session_max_hours"), "{long}");
+        let both = with(&|set| {
+            set.oidc_client_secret = Some("x".to_owned().into());
+            set.oidc_client_secret_file = Some("/x".into());
+        });
+        assert!(both.contains("both set"), "{both}");
     }
 }

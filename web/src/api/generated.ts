@@ -41,6 +41,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cli-grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a command line have an API token of oneself. In a browser alone: a token makes no such grants. */
+        post: operations["createCliGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cli-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a command line the API token that a person let it have. Code and verifier together are the credential; the
+         *     code is used up, whatever the answer.
+         */
+        post: operations["takeCliToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -703,6 +740,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says how one signs in here. For anybody. */
+        get: operations["getSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-in-links": {
         parameters: {
             query?: never;
@@ -802,10 +856,50 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Signs a browser in by a one-time link, which is itself the credential. */
+        /**
+         * Signs a browser in: by a one-time link, which is itself the credential, or by sending it to the OpenID
+         *     provider.
+         */
         get: operations["signIn"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/login/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ends a sign-in at the provider: the browser is signed in, or told why not. */
+        get: operations["finishSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/logout/backchannel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the sign-ins of which the provider says that they ended: their browsers are signed out, and their live
+         *     streams close. The provider's signature is the credential.
+         */
+        post: operations["endSignIn"];
         delete?: never;
         options?: never;
         head?: never;
@@ -913,6 +1007,13 @@ export interface components {
         ChangesEvent: {
             /** @description `changes:<id>` */
             topic: string;
+        };
+        /** @description What a command line comes for its token with. */
+        CliTokenRequest: {
+            /** @description What the person was given for it. */
+            code: string;
+            /** @description What only the command line has. */
+            verifier: string;
         };
         /** @description What a command answers: where its effect can be waited for. */
         CommandBody: {
@@ -1046,6 +1147,25 @@ export interface components {
         /** @description There is no such run. */
         GoneEvent: {
             topic: string;
+        };
+        /** @description What the command line comes with, beside its verifier. */
+        GrantBody: {
+            /** @description Good once, for two minutes. */
+            code: string;
+            /** Format: date-time */
+            expires_at: string;
+        };
+        /** @description What a person lets a command line have. */
+        GrantRequest: {
+            /** @description The SHA-256 of its verifier, in base64url. */
+            challenge: string;
+            /** @description What the token will be called, in one line of at most 200 characters. */
+            name: string;
+            /**
+             * Format: int32
+             * @description For how many days it is good; 1 to 90, 30 unless told otherwise.
+             */
+            expires_in_days?: number | null;
         };
         /** @description The first message of a stream. */
         HelloEvent: {
@@ -1497,6 +1617,11 @@ export interface components {
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
+        };
+        /** @description What a provider sends. */
+        LogoutForm: {
+            /** @description Says, by the provider's signature, which sign-ins ended. */
+            logout_token: string;
         };
         /** @description Who one is. */
         MeBody: {
@@ -2285,10 +2410,28 @@ export interface components {
             /** @description Whether it was only asked what would change. */
             dry_run: boolean;
         };
+        /** @description How one signs in here. */
+        SignInBody: {
+            method: components["schemas"]["SignInMethod"];
+            /** @description The provider's host; null where there is none. */
+            provider?: string | null;
+            /** @description Whether somebody can sign in now. */
+            available: boolean;
+        };
         /** @description A sign-in link. */
         SignInLinkBody: {
             /** @description Opens once, within ten minutes. */
             url: string;
+        };
+        /**
+         * @description How one signs in.
+         * @enum {string}
+         */
+        SignInMethod: "oidc" | "link";
+        /** @description What is left to do. */
+        SignedOutBody: {
+            /** @description Where a browser goes on to be signed out at the provider too. */
+            continue_at: string;
         };
         /** @description Where a value is from. */
         SourceBody: {
@@ -2511,6 +2654,82 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createCliGrant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantRequest"];
+            };
+        };
+        responses: {
+            /** @description What the command line gets its token for */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    takeCliToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CliTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The token, shown this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTokenBody"];
                 };
             };
             /** @description Why it was not done */
@@ -4359,6 +4578,35 @@ export interface operations {
             };
         };
     };
+    getSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How one signs in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     createSignInLink: {
         parameters: {
             query?: never;
@@ -4407,6 +4655,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Signed out: the answer removes the cookie. The provider can be signed out of too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOutBody"];
+                };
+            };
             /** @description Signed out: the answer removes the cookie */
             204: {
                 headers: {
@@ -4564,9 +4821,11 @@ export interface operations {
     };
     signIn: {
         parameters: {
-            query: {
-                /** @description What `paddock login` printed. */
-                token: string;
+            query?: {
+                /** @description What `paddock login` printed on the machine itself: a one-time link. */
+                token?: string;
+                /** @description A path of the page to return to. */
+                return_to?: string;
             };
             header?: never;
             path?: never;
@@ -4574,8 +4833,80 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Signed in: the answer sets a cookie */
+            /** @description Signed in, or on to the provider: the answer sets a cookie */
             303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finishSignIn: {
+        parameters: {
+            query?: {
+                /** @description Which sign-in it is. */
+                state?: string;
+                /** @description What proves it to the provider. */
+                code?: string;
+                /** @description Why there is none. */
+                error?: string;
+                /** @description Which provider it is. */
+                iss?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in: the answer sets a cookie. Or on to the page that says why not */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endSignIn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["LogoutForm"];
+            };
+        };
+        responses: {
+            /** @description They are signed out */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

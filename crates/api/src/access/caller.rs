@@ -136,10 +136,11 @@ impl Credential {
         Ok((caller, row.is_stale))
     }
 
-    /// The one user of a machine of one's own is nobody where people sign in at a provider.
+    /// Whom another issuer than today's named is nobody: the one user of a machine of one's own, where people sign
+    /// in at a provider.
     async fn row(self, state: &AppState) -> Result<Option<Row>, sqlx::Error> {
         let now = state.commands.context().now();
-        let nobody = if state.access.settings().links { "" } else { LOCAL_ISSUER };
+        let issuer = state.access.issuer();
         match self {
             Self::Token(digest) => {
                 sqlx::query_as!(
@@ -148,10 +149,10 @@ impl Credential {
                          (t.last_used_at is null or t.last_used_at < $2::timestamptz - interval '1 minute') as "is_stale!"
                        from runtime.api_token t join runtime.person p on p.id = t.person
                        where t.token_sha256 = $1 and t.revoked_at is null and t.expires_at > $2
-                         and p.disabled_at is null and p.issuer <> $3"#,
+                         and p.disabled_at is null and p.issuer = $3"#,
                     &digest[..],
                     now,
-                    nobody,
+                    issuer,
                     LOCAL_ISSUER,
                 )
                 .fetch_optional(state.pool())
@@ -165,10 +166,10 @@ impl Credential {
                        from runtime.browser b join runtime.person p on p.id = b.person
                        where b.token_sha256 = $1 and b.expires_at > $2
                          and (b.idle is null or b.seen_at + b.idle > $2)
-                         and p.disabled_at is null and p.issuer <> $3"#,
+                         and p.disabled_at is null and p.issuer = $3"#,
                     &digest[..],
                     now,
-                    nobody,
+                    issuer,
                     LOCAL_ISSUER,
                 )
                 .fetch_optional(state.pool())

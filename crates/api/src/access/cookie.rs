@@ -9,7 +9,6 @@ pub(crate) const COOKIE: &str = "paddock";
 pub(super) enum Kind {
     /// Says who somebody is. Goes along with requests of our own page alone.
     Browser,
-    #[cfg_attr(not(test), expect(dead_code, reason = "signing in at a provider comes next"))]
     /// Binds a sign-in under way to the browser that began it. Goes along when the provider sends it back.
     SignIn,
 }

@@ -2,8 +2,10 @@
 //! API tokens.
 
 mod allowance;
+mod back_channel;
 mod caller;
 mod changed;
+mod cli_grant;
 mod cookie;
 mod gate;
 mod guard;
@@ -13,6 +15,8 @@ mod link;
 mod live;
 mod local;
 mod me;
+mod oidc;
+mod person;
 mod record;
 mod rules;
 mod scope;
@@ -24,8 +28,10 @@ mod tokens;
 
 pub(crate) use self::{
     allowance::*,
+    back_channel::*,
     caller::{Caller, PublicRoute},
     changed::changed,
+    cli_grant::*,
     cookie::COOKIE,
     gate::{Gate, gate},
     guard::guard,
@@ -39,6 +45,7 @@ pub(crate) use self::{
 pub use self::{
     live::Rights,
     local::{issue_local_token, issue_sign_in_link, local_user},
+    oidc::{Oidc, OidcSettings},
     settings::{Access, AccessSettings},
 };
 

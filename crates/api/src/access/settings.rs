@@ -1,8 +1,17 @@
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::TimeDelta;
 
-use super::{known::Known, limit::Limit, live::Rights};
+use super::{
+    LOCAL_ISSUER,
+    known::Known,
+    limit::Limit,
+    live::Rights,
+    oidc::{Failure, Oidc},
+};
 
 /// How people come in, as it was configured.
 #[derive(Clone, Debug)]
@@ -38,15 +47,19 @@ struct Inner {
     known: Known,
     rights: Rights,
     guesses: Limit,
+    oidc: Option<Oidc>,
+    failures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Access {
     /// By these settings.
     #[must_use]
-    pub fn new(settings: AccessSettings) -> Self {
+    pub fn new(settings: AccessSettings, oidc: Option<Oidc>) -> Self {
         let guesses = Limit::new(30);
         let (known, rights) = (Known::default(), Rights::default());
-        Self(Arc::new(Inner { settings, known, rights, guesses }))
+        let failures = Failure::ALL.into_iter().map(|failure| (failure.code(), 0)).collect();
+        let failures = Mutex::new(failures);
+        Self(Arc::new(Inner { settings, known, rights, guesses, oidc, failures }))
     }
 
     /// How it was configured.
@@ -59,6 +72,29 @@ impl Access {
     #[must_use]
     pub fn rights(&self) -> &Rights {
         &self.0.rights
+    }
+
+    /// The provider at which people sign in, where there is one.
+    #[must_use]
+    pub fn oidc(&self) -> Option<&Oidc> {
+        self.0.oidc.as_ref()
+    }
+
+    /// Whose word counts of who somebody is.
+    pub(super) fn issuer(&self) -> &str {
+        self.oidc().map_or(LOCAL_ISSUER, |oidc| &oidc.settings().issuer)
+    }
+
+    /// How many sign-ins failed in this process, by why.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<&'static str, u64> {
+        self.0.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One more failed.
+    pub(super) fn count(&self, failure: Failure) {
+        let mut failures = self.0.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures.entry(failure.code()).or_default() += 1;
     }
 
     pub(super) fn known(&self) -> &Known {

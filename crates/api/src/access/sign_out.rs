@@ -1,11 +1,18 @@
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use axum_extra::extract::CookieJar;
 use commands::{Caused, CommandError};
 use domain::{
     actor::{Event, SignOut},
     ids::UserId,
 };
+use serde::Serialize;
 use sqlx::{Postgres, Transaction};
+use utoipa::ToSchema;
 
 use super::{
     ATTEMPTS,
@@ -22,18 +29,37 @@ use crate::{
 /// Signs this browser out: requests with its cookie are refused from then on, and its live streams close. An API
 /// token is revoked instead.
 #[utoipa::path(post, path = "/api/v1/sign-out", operation_id = "signOut", tag = "access",
-    responses((status = 204, description = "Signed out: the answer removes the cookie")))]
+    responses(
+        (status = 200, description = "Signed out: the answer removes the cookie. The provider can be signed out of too",
+            body = SignedOutBody),
+        (status = 204, description = "Signed out: the answer removes the cookie")))]
 pub(crate) async fn sign_out(
     State(state): State<AppState>,
     cookies: CookieJar,
     asked: Asked<Nothing>,
-) -> Answer<impl IntoResponse> {
-    if let Credential::Cookie(digest) = asked.caller.credential {
-        let user = asked.caller.user;
-        end(&state, user, SignOut::Person, &asked.by.caused(vec![]), Which::One(digest)).await?;
+) -> Answer<Response> {
+    let url = &state.settings.public_url;
+    let cookies = cookies.add(cookie::removal(Kind::Browser, url));
+    let Credential::Cookie(digest) = asked.caller.credential else {
+        return Ok((cookies, StatusCode::NO_CONTENT).into_response());
+    };
+    let user = asked.caller.user;
+    end(&state, user, SignOut::Person, &asked.by.caused(vec![]), Which::One(digest)).await?;
+    if let Some(oidc) = state.access.oidc()
+        && let Ok(back) = url.join("/sign-in")
+        && let Some(at_provider) = oidc.sign_out_url(&back).await
+    {
+        let body = SignedOutBody { continue_at: at_provider.into() };
+        return Ok((cookies, Json(body)).into_response());
     }
-    let removal = cookie::removal(Kind::Browser, &state.settings.public_url);
-    Ok((cookies.add(removal), StatusCode::NO_CONTENT))
+    Ok((cookies, StatusCode::NO_CONTENT).into_response())
+}
+
+/// What is left to do.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SignedOutBody {
+    /// Where a browser goes on to be signed out at the provider too.
+    continue_at: String,
 }
 
 /// Which of a person's browsers.
@@ -41,10 +67,10 @@ pub(crate) async fn sign_out(
 pub(super) enum Which<'a> {
     /// The one of this cookie.
     One([u8; 32]),
-    #[expect(dead_code, reason = "signing in at a provider comes next")]
     /// Those of one sign-in at the provider.
     SignIn(&'a str),
-    #[expect(dead_code, reason = "signing in at a provider comes next")]
+    /// The same, and those of which the provider never said which sign-in they are of.
+    SignInOrUnnamed(&'a str),
     /// All.
     All,
 }
@@ -77,17 +103,20 @@ async fn delete_in_tx(
     user: UserId,
     which: Which<'_>,
 ) -> Result<u32, sqlx::Error> {
-    let (cookie, sid) = match which {
-        Which::One(digest) => (Some(digest.to_vec()), None),
-        Which::SignIn(sid) => (None, Some(sid)),
-        Which::All => (None, None),
+    let (cookie, sid, unnamed) = match which {
+        Which::One(digest) => (Some(digest.to_vec()), None, false),
+        Which::SignIn(sid) => (None, Some(sid), false),
+        Which::SignInOrUnnamed(sid) => (None, Some(sid), true),
+        Which::All => (None, None, true),
     };
     let deleted = sqlx::query!(
         "delete from runtime.browser where person = $1
-           and ($2::bytea is null or token_sha256 = $2) and ($3::text is null or sid = $3)",
+           and ($2::bytea is null or token_sha256 = $2)
+           and ($3::text is null or sid = $3 or ($4::boolean and sid is null))",
         user.0,
         cookie,
         sid,
+        unnamed,
     )
     .execute(&mut **tx)
     .await?;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::{
     AppState, Settings,
-    access::{Access, AccessSettings, issue_local_token, local_user},
+    access::{Access, AccessSettings, Oidc, OidcSettings, issue_local_token, local_user},
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
     pulls::PullChecks,
@@ -12,7 +12,7 @@ use api::{
     system::{Probe, System},
 };
 use commands::{
-    Caused, Progress,
+    Caused, Context, Progress,
     access::{Authority, Configured},
     sequencer,
 };
@@ -58,25 +58,43 @@ impl Front {
         Self::with(|_, _| {}).await
     }
 
+    /// One at which people sign in at a provider. Its own token is the local user's, who is nobody there.
+    pub(crate) async fn at_provider(issuer: &str, change: impl FnOnce(&mut OidcSettings)) -> Self {
+        let mut settings = OidcSettings {
+            issuer: issuer.to_owned(),
+            client_id: crate::idp::CLIENT.to_owned(),
+            client_secret: Some(crate::idp::SECRET.to_owned()),
+            groups_claim: "groups".to_owned(),
+            scopes: None,
+        };
+        change(&mut settings);
+        let access = |url: &Url, context: &Context| {
+            let oidc = Oidc::new(settings, url, context.clone()).unwrap();
+            Access::new(AccessSettings::shared(), Some(oidc))
+        };
+        Self::made(|_, _| {}, Settled::default(), true, access).await
+    }
+
     /// With this configuration.
     pub(crate) async fn configured(configured: Settled) -> Self {
-        Self::made(|_, _| {}, configured, true).await
+        Self::made(|_, _| {}, configured, true, local).await
     }
 
     /// `change` is called before anything is served.
     pub(crate) async fn with(change: impl FnOnce(&mut Vec<Probe>, &Progress)) -> Self {
-        Self::made(change, Settled::default(), true).await
+        Self::made(change, Settled::default(), true, local).await
     }
 
     /// One whose admin is one by configuration, or else by a binding alone.
     pub(crate) async fn with_admin(by_configuration: bool) -> Self {
-        Self::made(|_, _| {}, Settled::default(), by_configuration).await
+        Self::made(|_, _| {}, Settled::default(), by_configuration, local).await
     }
 
     async fn made(
         change: impl FnOnce(&mut Vec<Probe>, &Progress),
         settled: Settled,
         by_configuration: bool,
+        access: impl FnOnce(&Url, &Context) -> Access,
     ) -> Self {
         let world = World::new().await;
         let pool = world.pool().clone();
@@ -120,6 +138,8 @@ impl Front {
         let mut configured = Configured::default();
         if by_configuration {
             configured.users.push(admin);
+            // Of those who sign in at a provider, these are.
+            configured.groups.push("dev".to_owned());
         } else {
             let (subject, role, scope) = (Subject::User(admin), Role::Admin, Scope::Global);
             let grant = Grant { subject, role, scope, repositories: vec![] };
@@ -140,7 +160,7 @@ impl Front {
             links: world.links.clone(),
             pulls: PullChecks::default(),
             system,
-            access: Access::new(AccessSettings::local()),
+            access: access(&Url::parse(&base).unwrap(), &context),
             settings: Arc::new(Settings {
                 public_url: Url::parse(&base).unwrap(),
                 configured: Arc::new(settled),
@@ -160,7 +180,7 @@ impl Front {
         let authority = Authority::load(self.world.pool().clone(), configured).await.unwrap();
         let (refreshed, over) = (authority.clone(), self.stop.clone());
         tokio::spawn(async move { refreshed.refresh_until(over).await });
-        let access = Access::new(AccessSettings::local());
+        let access = Access::new(AccessSettings::local(), None);
         let state = AppState { authority, access, ..self.state.clone() };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -174,10 +194,11 @@ impl Front {
         let token = format!("pdk_{}", uuid::Uuid::now_v7());
         sqlx::query(
             "insert into runtime.person (id, issuer, subject, name, created_at)
-             values ($1, 'https://id.test', $2, 'Somebody', now()) on conflict do nothing",
+             values ($1, $3, $2, 'Somebody', now()) on conflict do nothing",
         )
         .bind(user.0)
         .bind(user.to_string())
+        .bind(api::access::LOCAL_ISSUER)
         .execute(self.world.pool())
         .await
         .unwrap();
@@ -315,4 +336,9 @@ pub(crate) async fn answered(request: RequestBuilder) -> Answered {
     let text = answer.text().await.unwrap();
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     Answered { status, headers, body }
+}
+
+/// On a machine of one's own.
+fn local(_: &Url, _: &Context) -> Access {
+    Access::new(AccessSettings::local(), None)
 }

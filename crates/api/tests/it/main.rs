@@ -1,24 +1,30 @@
 //! The API against a real database and over real sockets.
 
+mod browser;
 mod bundles;
 mod download;
+mod ended;
 mod events;
 mod forge;
 mod front;
 mod gateway;
 mod github;
+mod idp;
 mod link;
 mod lists;
 mod matrix;
 mod nats;
 mod page_sessions;
+mod provider;
 mod pulls;
 mod refused;
 mod roles;
 mod s3;
 mod settings;
+mod sign_in;
 mod sse;
 mod system;
+mod tokens;
 mod transcript;
 mod world;
 mod worlds;

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Server, error::CliError};
+use super::{Server, error::CliError, login, store::Store};
 
 /// How a running `paddock up` is found: `server.json` in its data directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +25,17 @@ impl Announced {
     }
 }
 
+/// The token that `paddock login` got for a server.
+fn kept(server: &str) -> anyhow::Result<String> {
+    let url = login::address(server)?;
+    let kept = Store::of_user()?.get(&url)?.map(|kept| kept.token);
+    Ok(kept.ok_or_else(|| {
+        CliError::usage(format!(
+            "nobody is signed in at {server}: run `paddock login --server {server}`, or set PADDOCK_TOKEN"
+        ))
+    })?)
+}
+
 /// A client of one server.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -37,9 +48,10 @@ impl Client {
     /// Finds the server and the token for it.
     pub(crate) fn find(server: &Server) -> anyhow::Result<Self> {
         if let Some(url) = &server.url {
-            let token = server.token.clone().ok_or_else(|| {
-                CliError::usage("a server was named but no API token: set PADDOCK_TOKEN or --token")
-            })?;
+            let token = match &server.token {
+                Some(token) => token.clone(),
+                None => kept(url)?,
+            };
             return Self::new(url, &token);
         }
         let data_dir = match &server.data_dir {
@@ -64,7 +76,7 @@ impl Client {
         Self::new(&announced.url, token.trim())
     }
 
-    /// A client of the server at `url`.
+    /// A client of the server at `url`; without a token, of what is for anybody.
     pub(crate) fn new(url: &str, token: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -146,9 +158,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http
-            .request(method, format!("{}/api/v1/{path}", self.url))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+        let request = self.http.request(method, format!("{}/api/v1/{path}", self.url));
+        if self.token.is_empty() {
+            return request;
+        }
+        request.header(header::AUTHORIZATION, format!("Bearer {}", self.token))
     }
 
     async fn json(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {

@@ -5,11 +5,15 @@ mod client;
 mod error;
 mod follow;
 pub(crate) mod log;
+mod in_database;
+mod login;
 pub(crate) mod output;
 mod roles;
 mod run;
 mod session;
 mod settings;
+mod store;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -42,7 +46,7 @@ pub(crate) struct Server {
     /// The address of a server, such as https://paddock.example.org.
     #[arg(long = "server", env = "PADDOCK_URL", global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// The API token for it.
+    /// The API token for it; the one that `paddock login` got unless told otherwise.
     #[arg(long, env = "PADDOCK_TOKEN", global = true, hide_env_values = true)]
     pub(crate) token: Option<String>,
 }
@@ -77,8 +81,14 @@ enum Command {
     Rebuild(log::RebuildArgs),
     /// Print the Kubernetes objects to apply before Paddock runs on a cluster.
     Crds,
-    /// Print a new one-time sign-in link for the page.
-    Login(roles::LoginArgs),
+    /// Sign in at a server, or print a one-time link to the page of a running `paddock up`.
+    Login(login::LoginArgs),
+    /// Revoke and forget the token that `paddock login` got.
+    Logout(login::ServerArgs),
+    /// Say who you are at the server.
+    Whoami(login::ServerArgs),
+    /// API tokens of yours.
+    Token(token::TokenArgs),
     /// Sessions: lines of work on a repository.
     Session(session::SessionArgs),
     /// Runs: stretches of an agent's work in a session.
@@ -107,7 +117,10 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(command) => log::log(command, json).await,
         Command::Rebuild(args) => log::rebuild(args, json).await,
         Command::Crds => roles::crds(),
-        Command::Login(args) => roles::login(args, json).await,
+        Command::Login(args) => login::login(args, json).await,
+        Command::Logout(args) => login::logout(args, json).await,
+        Command::Whoami(args) => login::whoami(args, json).await,
+        Command::Token(args) => token::token(args, json).await,
         Command::Session(args) => session::session(args, json).await,
         Command::Run(args) => run::run(args, json).await,
         Command::Access(args) => access::access(args, json).await,

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use domain::ids::{Generation, RunId};
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, output};
+use super::output;
 use crate::config::{ArtifactsArgs, EgressArgs, Secret, ServeArgs, read_secret};
 
 /// `paddock sidecar`'s flags.
@@ -79,53 +79,6 @@ pub(crate) struct MigrateArgs {
 pub(crate) enum ConfigCommand {
     /// Check the control plane's settings and print what they come to, secrets hidden.
     Check(Box<ServeArgs>),
-}
-
-/// `paddock login`'s flags.
-#[derive(Args)]
-pub(crate) struct LoginArgs {
-    #[command(flatten)]
-    server: Server,
-    /// Make the link in the database of PADDOCK_DATABASE_URL rather than ask the server: for whoever runs it, and has
-    /// no token yet.
-    #[arg(long)]
-    in_database: bool,
-    /// Make an API token rather than a link; the one that was made so before is good no longer.
-    #[arg(long, requires = "in_database")]
-    api_token: bool,
-    #[command(flatten)]
-    database: DatabaseArgs,
-}
-
-/// Where the database is, and where people reach the server.
-#[derive(Args)]
-struct DatabaseArgs {
-    #[arg(long, env = "PADDOCK_DATABASE_URL", hide = true, hide_env_values = true)]
-    database_url: Option<Secret>,
-    #[arg(long, env = "PADDOCK_PUBLIC_URL", hide = true)]
-    public_url: Option<url::Url>,
-}
-
-/// Makes a link, or a token, without the server.
-async fn login_in_database(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
-    let url = args.database.database_url.context("PADDOCK_DATABASE_URL is not set")?;
-    let pool = crate::serve::connect(url.expose())?;
-    let context = commands::Context::system();
-    if args.api_token {
-        let token = api::access::issue_local_token(&pool, &context).await?;
-        output::print(json, &serde_json::json!({ "token": token }), |made| {
-            output::cell(made, "/token")
-        });
-        return Ok(ExitCode::SUCCESS);
-    }
-    let link = api::access::issue_sign_in_link(&pool, &context).await?;
-    let public = match args.database.public_url {
-        Some(url) => url,
-        None => "http://127.0.0.1:7080".parse()?,
-    };
-    let made = serde_json::json!({ "url": public.join(&link)?.as_str() });
-    output::print(json, &made, |made| output::cell(made, "/url"));
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the gateway until it is told to stop.
@@ -230,17 +183,6 @@ pub(crate) fn config(command: ConfigCommand, json: bool) -> anyhow::Result<ExitC
 /// Prints what a cluster has to know before Paddock runs there.
 pub(crate) fn crds() -> anyhow::Result<ExitCode> {
     print!("{}", k8s_adapter::manifest()?);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints a new sign-in link of a running `paddock up`.
-pub(crate) async fn login(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
-    if args.in_database {
-        return login_in_database(args, json).await;
-    }
-    let client = super::Client::find(&args.server)?;
-    let made = client.send(reqwest::Method::POST, "sign-in-links", None).await?;
-    output::print(json, &made, |made| output::cell(made, "/url"));
     Ok(ExitCode::SUCCESS)
 }
 

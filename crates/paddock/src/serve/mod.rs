@@ -10,7 +10,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use api::{
     AppState, Settings,
-    access::{Access, AccessSettings, local_user},
+    access::{Access, AccessSettings, Oidc, OidcSettings, local_user},
     bundles::Bundles,
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
@@ -22,6 +22,7 @@ use api::{
     system::{PartName, Probe, System},
 };
 use axum::Router;
+use chrono::TimeDelta;
 use commands::{
     Commands, Context, Progress,
     access::{Authority, Configured as Admins},
@@ -153,7 +154,7 @@ impl Parts {
     async fn new(config: Effective, pool: PgPool) -> anyhow::Result<Self> {
         let context = Context::system();
         let commands = Commands::new(pool.clone(), context.clone());
-        let access = Access::new(AccessSettings::local());
+        let access = access(&config, &context)?;
         // Where people sign in at a provider, the user of the machine is nobody.
         let local =
             if access.settings().links { vec![local_user(&pool, &context).await?] } else { vec![] };
@@ -246,6 +247,7 @@ impl Parts {
             progress: self.progress.clone(),
             adapter: Arc::new(move || adapter.problem()),
             bundles: self.bundles.clone(),
+            access: self.access.clone(),
         };
         let mut listeners = Vec::new();
         for (address, router) in [
@@ -373,6 +375,9 @@ impl Parts {
         };
         running.spawn(tasks::run(tools, shutdown.clone()));
         running.spawn(self.system.clone().run(shutdown.clone()));
+        if let Some(oidc) = self.access.oidc().cloned() {
+            running.spawn(async move { oidc.prepare().await });
+        }
         if self.adapts() {
             self.start_adapter(running, shutdown);
         }
@@ -442,6 +447,27 @@ pub(crate) async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpLis
         Ok(listener) => Ok(listener),
         Err(error) => bail!("cannot listen on {address}: {error}; choose another address"),
     }
+}
+
+/// Who may come in, as it was configured.
+fn access(config: &Effective, context: &Context) -> anyhow::Result<Access> {
+    let sign_in = &config.sign_in;
+    let oidc = sign_in.oidc.as_ref().map(|oidc| {
+        let settings = OidcSettings {
+            issuer: oidc.issuer.clone(),
+            client_id: oidc.client_id.clone(),
+            client_secret: oidc.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
+            groups_claim: oidc.groups_claim.clone(),
+            scopes: oidc.scopes.clone(),
+        };
+        Oidc::new(settings, &config.public_url, context.clone())
+    });
+    let settings = AccessSettings {
+        links: sign_in.links,
+        idle: TimeDelta::minutes(sign_in.idle_minutes.into()),
+        absolute: TimeDelta::hours(sign_in.max_hours.into()),
+    };
+    Ok(Access::new(settings, oidc.transpose()?))
 }
 
 /// Why NATS is not connected, if it is not.

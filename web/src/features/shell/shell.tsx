@@ -4,11 +4,12 @@ import { Activity, CircleHelp, ListTree, Plus, Search, Settings2, ShieldCheck } 
 import { useState } from 'react';
 import { asProblem } from '@/api/problem';
 import { meQuery } from '@/api/query';
+import { Account } from '@/features/access/account';
+import { SignIn } from '@/features/access/sign-in';
 import { ConnectionNote } from '@/features/shell/connection-note';
 import { Help } from '@/features/shell/help';
 import { Palette } from '@/features/shell/palette';
 import { useShortcuts } from '@/features/shell/shortcuts';
-import { SignIn } from '@/features/shell/sign-in';
 import { ThemeMenu } from '@/features/shell/theme';
 import { useTitle } from '@/features/shell/title';
 import { SystemBadge } from '@/features/system/badge';
@@ -111,6 +112,7 @@ export function Shell() {
           shortcut="?"
           onPress={() => setHelp(true)}
         />
+        <Account />
         {begins && (
           <Link
             to="/new"
