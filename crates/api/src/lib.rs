@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod github;
 pub mod health;
 pub mod link;
+pub mod credentials;
 pub mod objects;
 pub mod output;
 pub mod profiles;
