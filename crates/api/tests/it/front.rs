@@ -175,6 +175,19 @@ impl Front {
         format!("http://{address}")
     }
 
+    /// What hands credentials out.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.state.credentials
+    }
+
+    /// The same on the same store, as if started anew.
+    pub(crate) fn credentials_anew(&self) -> Credentials {
+        let entropy = self.world.commands.context().entropy.clone();
+        let secrets = FileStore::open(&self.world.store.path().join("secrets"), entropy).unwrap();
+        let (commands, github) = (self.world.commands.clone(), self.state.github.clone());
+        Credentials::new(commands, github, Arc::new(secrets), false)
+    }
+
     /// An API token of somebody's.
     pub(crate) async fn token_of(&self, user: UserId) -> String {
         let token = format!("pdk_{}", uuid::Uuid::now_v7());
