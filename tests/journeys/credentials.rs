@@ -83,14 +83,12 @@ impl Installation {
 async fn key() -> anyhow::Result<(String, String)> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("key.pem");
-    let made = Command::new("openssl").args(["genrsa", "-traditional", "-out"]).arg(&path).arg("2048");
-    ensure!(made_quietly(made).await?, "openssl genrsa");
-    let public = Command::new("openssl").args(["rsa", "-pubout", "-in"]).arg(&path).output().await?;
+    let mut make = Command::new("openssl");
+    make.args(["genrsa", "-traditional", "-out"]).arg(&path).arg("2048").stderr(Stdio::null());
+    ensure!(make.status().await?.success(), "openssl genrsa");
+    let public =
+        Command::new("openssl").args(["rsa", "-pubout", "-in"]).arg(&path).output().await?;
     Ok((std::fs::read_to_string(&path)?, String::from_utf8(public.stdout)?))
-}
-
-async fn made_quietly(command: &mut Command) -> anyhow::Result<bool> {
-    Ok(command.stderr(Stdio::null()).status().await?.success())
 }
 
 #[tokio::test]
@@ -147,7 +145,10 @@ async fn each_run_carries_its_own_credential_and_no_value_is_kept_anywhere() -> 
     ensure!(uses == 2, "one use for each value: {events:?}");
     let asked = paddock.asked(before).await?;
     let pushes = asked.iter().filter(|(_, path, ..)| path.ends_with("git-receive-pack"));
-    ensure!(pushes.clone().count() > 0 && pushes.clone().all(|(_, _, token, _)| *token == 4), "{asked:?}");
+    ensure!(
+        pushes.clone().count() > 0 && pushes.clone().all(|(_, _, token, _)| *token == 4),
+        "{asked:?}"
+    );
 
     // Revoked while a run is under way: nothing of it goes out any more, and the run says why.
     let named = json!({
@@ -213,9 +214,9 @@ async fn an_apps_token_is_made_for_one_run_and_ends_with_it() -> anyhow::Result<
     let line = private.lines().nth(5).context("a key has lines")?;
     for (place, bytes) in &kept(&paddock)? {
         ensure!(!holds(bytes, line), "the app's key is in {place}");
-        let token = bytes.windows(36).any(|part| {
-            part.starts_with(b"ghs_") && part[4..].iter().all(u8::is_ascii_hexdigit)
-        });
+        let token = bytes
+            .windows(36)
+            .any(|part| part.starts_with(b"ghs_") && part[4..].iter().all(u8::is_ascii_hexdigit));
         ensure!(!token, "a token is in {place}");
     }
     paddock.down().await

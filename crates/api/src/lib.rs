@@ -2,11 +2,11 @@
 
 pub mod access;
 pub mod bundles;
+pub mod credentials;
 pub mod gateway;
 pub mod github;
 pub mod health;
 pub mod link;
-pub mod credentials;
 pub mod objects;
 pub mod output;
 pub mod profiles;

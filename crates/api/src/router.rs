@@ -20,8 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{self, Gate, PublicRoute, gate, guard},
-    credentials,
-    events,
+    credentials, events,
     openapi::{Api, openapi},
     page,
     problem::Problem,

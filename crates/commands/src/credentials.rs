@@ -121,7 +121,8 @@ async fn read(pool: &PgPool) -> Result<(i64, Arc<Vec<KnownCredential>>), StoreEr
         let id = EventId(row.id);
         let stream: StreamId =
             row.stream.parse().map_err(|_| StoreError::Row { id, what: "a stream" })?;
-        let actor: Actor = row.actor.parse().map_err(|_| StoreError::Row { id, what: "an actor" })?;
+        let actor: Actor =
+            row.actor.parse().map_err(|_| StoreError::Row { id, what: "an actor" })?;
         let schema = row.schema.unsigned_abs();
         let event = codec::decode(StreamKind::Credential, &row.name, schema, &row.body)
             .map_err(|source| StoreError::Decode { id, source })?;

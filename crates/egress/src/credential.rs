@@ -94,8 +94,11 @@ impl Credentials {
             Err(error) => {
                 tracing::warn!(run.id = %run, %error, "the control plane hands out no credential");
                 self.last(run, policy).ok_or_else(|| {
-                    refused("credential.unavailable", "the control plane hands out no credential now")
-                        .with_status(StatusCode::SERVICE_UNAVAILABLE)
+                    refused(
+                        "credential.unavailable",
+                        "the control plane hands out no credential now",
+                    )
+                    .with_status(StatusCode::SERVICE_UNAVAILABLE)
                 })
             }
         }
@@ -153,9 +156,7 @@ impl Credentials {
         let request = self.control.post(url).json(&serde_json::json!({ "run": run }));
         let answer = self.control.send_any(request.timeout(PATIENCE)).await?;
         match answer.status() {
-            StatusCode::OK => {
-                Ok(Ok(answer.json().await.map_err(ControlError::unreachable)?))
-            }
+            StatusCode::OK => Ok(Ok(answer.json().await.map_err(ControlError::unreachable)?)),
             StatusCode::FORBIDDEN => {
                 let no: No = answer.json().await.map_err(ControlError::unreachable)?;
                 Ok(Err(refused(rule_named(&no.rule), &no.detail)))

@@ -41,8 +41,7 @@ pub(crate) struct Injected {
 impl Injected {
     fn new(secret: &str, text: &Zeroizing<String>, name: &'static str) -> Result<Self, Error> {
         let encoded = text.split_once(' ').map_or("", |(_, encoded)| encoded);
-        let needles =
-            [Needle::new(secret), Needle::new(encoded).filter(|_| encoded != secret)];
+        let needles = [Needle::new(secret), Needle::new(encoded).filter(|_| encoded != secret)];
         let mut authorization = HeaderValue::from_str(text).map_err(|_| Error::Credential(name))?;
         authorization.set_sensitive(true);
         Ok(Self { authorization, needles })

@@ -301,7 +301,9 @@ impl TryFrom<&Url> for CredentialStore {
             ("kubernetes", Some(namespace), _) if matches!(url.path(), "" | "/") => {
                 Ok(Self::Kubernetes(namespace.to_owned()))
             }
-            _ => bail!("credential_store = {url}: it is file:///directory or kubernetes://namespace"),
+            _ => {
+                bail!("credential_store = {url}: it is file:///directory or kubernetes://namespace")
+            }
         }
     }
 }

@@ -146,10 +146,7 @@ impl Caller {
         let Some(value) = headers.get(header::AUTHORIZATION) else { return Self::Anonymous };
         let tokens = forge.tokens();
         let known = value.to_str().ok().and_then(secret_in).and_then(|secret| {
-            tokens
-                .iter()
-                .enumerate()
-                .find(|(_, token)| token.secret == secret && token.is_good())
+            tokens.iter().enumerate().find(|(_, token)| token.secret == secret && token.is_good())
         });
         known.map_or(Self::Wrong, |(at, token)| Self::Known(at + 1, token.clone()))
     }

@@ -163,9 +163,7 @@ impl VerifiedBody {
                 let words = "the forge takes it; it was tried on no repository".to_owned();
                 (CredentialOutcome::Works, None, words)
             }
-            Outcome::Refused { reason } => {
-                (CredentialOutcome::Refused, None, in_words(reason, on))
-            }
+            Outcome::Refused { reason } => (CredentialOutcome::Refused, None, in_words(reason, on)),
             Outcome::Unknown { reason } => {
                 let words = format!("could not verify: {}", in_words(reason, on));
                 (CredentialOutcome::Unknown, None, words)

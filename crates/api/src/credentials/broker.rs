@@ -9,6 +9,7 @@ use domain::{
     ids::{CredentialId, Generation, RunId},
     run,
 };
+use tokio::sync::Mutex;
 
 use super::{Place, SecretStore, SecretStoreError, SecretValue, mint::Minted};
 use crate::github::{GitHub, GitHubError};
@@ -23,7 +24,9 @@ pub struct Credentials {
     /// Whether classic tokens can be registered.
     pub(super) classic: bool,
     /// The tokens that were made of apps' keys for runs.
-    pub(super) minted: Arc<tokio::sync::Mutex<HashMap<(CredentialId, RunId), Minted>>>,
+    pub(super) minted: Arc<Mutex<HashMap<(CredentialId, RunId), Minted>>>,
+    /// The same for questions about repositories, by their names.
+    pub(super) looks: Arc<Mutex<HashMap<(CredentialId, String), Minted>>>,
 }
 
 /// What a run's request to the forge is to carry. Without `Debug`: it holds a secret.
@@ -124,7 +127,8 @@ impl Credentials {
         store: Arc<dyn SecretStore>,
         classic: bool,
     ) -> Self {
-        Self { commands, github, store, classic, minted: Arc::default() }
+        let (minted, looks) = (Arc::default(), Arc::default());
+        Self { commands, github, store, classic, minted, looks }
     }
 
     /// Whether there is a token by configuration.
@@ -179,8 +183,8 @@ impl Credentials {
         }
     }
 
-    /// The forge, as somebody's requests about a repository reach it who chose this credential.
-    pub(crate) async fn forge_with(
+    /// The forge, as questions about a repository reach it with this credential, or the installation's own.
+    pub async fn forge_with(
         &self,
         credential: Option<CredentialId>,
         repo: &Repository,

@@ -11,11 +11,7 @@ use crate::github::{GitHub, GitHubError, Tried};
 
 impl Credentials {
     /// Tries a credential's value, on a repository where one is named.
-    pub(super) async fn check(
-        &self,
-        known: &KnownCredential,
-        repo: Option<Repository>,
-    ) -> Checked {
+    pub(super) async fn check(&self, known: &KnownCredential, repo: Option<Repository>) -> Checked {
         let tried = match known.credential.registered.kind {
             Kind::Pat | Kind::ClassicPat => self.try_token(known, repo.as_ref()).await,
             Kind::App { app } => self.try_app(known, app, repo.as_ref()).await,
@@ -95,7 +91,9 @@ fn failed(error: &GitHubError) -> Outcome {
         GitHubError::NotFound => refused(Reason::RepositoryNotFound),
         GitHubError::RateLimited { .. } => unknown(Reason::RateLimited),
         GitHubError::Unavailable { .. } => unknown(Reason::Unreachable),
-        GitHubError::Rejected { .. } | GitHubError::Unreadable { .. } => unknown(Reason::Unreadable),
+        GitHubError::Rejected { .. } | GitHubError::Unreadable { .. } => {
+            unknown(Reason::Unreadable)
+        }
         GitHubError::Withheld { .. } => unknown(Reason::StoreAway),
     }
 }

@@ -50,7 +50,9 @@ pub enum FileStoreError {
     #[error("{0} is not a key of {KEY_LEN} bytes")]
     NotAKey(String),
     /// There are sealed secrets, and the key that opens them is gone.
-    #[error("{0} is missing, and there are secrets that only it opens: bring it back, or remove them")]
+    #[error(
+        "{0} is missing, and there are secrets that only it opens: bring it back, or remove them"
+    )]
     KeyGone(String),
 }
 
@@ -216,7 +218,9 @@ mod tests {
             let path = entry.unwrap().path();
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{path:?}");
             let bytes = std::fs::read(&path).unwrap();
-            assert!(!bytes.windows(10).any(|part| secret.as_bytes().windows(10).any(|s| s == part)));
+            assert!(
+                !bytes.windows(10).any(|part| secret.as_bytes().windows(10).any(|s| s == part))
+            );
         }
         assert_eq!(store.dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
 
@@ -238,7 +242,10 @@ mod tests {
             let mut changed = whole.clone();
             changed[at] ^= 1;
             std::fs::write(store.path(place(1)), changed).unwrap();
-            assert!(matches!(store.get(place(1)).await, Err(SecretStoreError::Sealed)), "byte {at}");
+            assert!(
+                matches!(store.get(place(1)).await, Err(SecretStoreError::Sealed)),
+                "byte {at}"
+            );
         }
         std::fs::write(store.path(place(1)), &whole[..MAGIC.len() + 3]).unwrap();
         assert!(matches!(store.get(place(1)).await, Err(SecretStoreError::Sealed)));

@@ -88,15 +88,41 @@ impl Credentials {
         Ok((token, expires_at))
     }
 
-    /// A token for questions about a repository. It is not kept: an hour ends it.
+    /// A token for questions about a repository. It is in memory alone: an hour ends it, or the end of its key.
     pub(super) async fn minted_to_look(
         &self,
         known: &KnownCredential,
         app: u64,
         repo: &Repository,
     ) -> Result<SecretValue, Withheld> {
+        let mut all = self.looks.lock().await;
+        let now = self.commands.context().now();
+        let (key, generation) = ((known.id, repo.to_string()), known.credential.generation);
+        all.retain(|_, minted| minted.expires_at - EARLY > now);
+        if let Some(minted) = all.get(&key).filter(|minted| minted.generation == generation) {
+            return Ok(minted.token.clone());
+        }
         let made = self.mint(known, app, repo).await?;
-        Ok(SecretValue::from(made.token.to_string()))
+        let (token, expires_at) = (SecretValue::from(made.token.to_string()), made.expires_at);
+        all.insert(key, Minted { generation, token: token.clone(), expires_at });
+        Ok(token)
+    }
+
+    /// Ends those that were made of a key that was revoked.
+    async fn end_looks(&self) {
+        let mut all = self.looks.lock().await;
+        let Ok(credentials) = self.commands.credentials().await else { return };
+        let revoked = |id: CredentialId| {
+            credentials.iter().any(|known| known.id == id && known.revoked.is_some())
+        };
+        let over: Vec<_> = all.keys().filter(|(id, _)| revoked(*id)).cloned().collect();
+        for key in over {
+            let Some(minted) = all.get(&key) else { continue };
+            match self.end(&minted.token).await {
+                Ok(()) => drop(all.remove(&key)),
+                Err(error) => tracing::warn!(%error, "a token could not be ended"),
+            }
+        }
     }
 
     pub(super) async fn mint(
@@ -116,7 +142,8 @@ impl Credentials {
         known: &KnownCredential,
         app: u64,
     ) -> Result<GitHub, Withheld> {
-        let key = app_key(self.value(known).await?.expose()).map_err(|_| SecretStoreError::Sealed)?;
+        let key =
+            app_key(self.value(known).await?.expose()).map_err(|_| SecretStoreError::Sealed)?;
         let now = self.commands.context().now().timestamp();
         let claims = Claims {
             iat: now - BEHIND.as_secs().cast_signed(),
@@ -135,6 +162,7 @@ impl Credentials {
     /// Ends the tokens of runs that are over, and those made of a key that was revoked. What cannot be ended now is
     /// there the next time.
     pub async fn end_minted(&self) -> Result<(), SecretStoreError> {
+        self.end_looks().await;
         for place in self.store.list().await? {
             let Place::Minted(credential, run) = place else { continue };
             match self.is_over(credential, run).await {

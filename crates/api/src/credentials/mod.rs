@@ -16,10 +16,10 @@ mod register;
 mod store;
 mod value;
 
-pub(crate) use self::{change::*, choose::choose, list::*, register::*};
 pub use self::{
     broker::{Credentials, Handed, Withheld},
     file::{FileStore, FileStoreError},
     store::{NotAPlace, Place, SecretStore, SecretStoreError},
     value::SecretValue,
 };
+pub(crate) use self::{change::*, choose::choose, list::*, register::*};

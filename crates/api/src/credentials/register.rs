@@ -74,9 +74,8 @@ async fn valid(state: &AppState, new: &NewCredential) -> Answer<(CredentialName,
     let name: CredentialName = new.name.parse().map_err(|error| Problem::field("name", error))?;
     let kind = kind(&state.credentials, new.app, &new.value)?;
     let all = state.commands.credentials().await?;
-    let taken = all
-        .iter()
-        .any(|known| known.revoked.is_none() && known.credential.registered.name == name);
+    let taken =
+        all.iter().any(|known| known.revoked.is_none() && known.credential.registered.name == name);
     if taken {
         let words = "there is a credential of this name; rotate that one, or take another name";
         return Err(Problem::refused(StatusCode::CONFLICT, "credential-name-taken", "name", words));

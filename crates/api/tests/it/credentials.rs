@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     forge::Good,
     front::{Answered, Front, answered},
+    world::Workload,
 };
 
 fn token() -> String {
@@ -38,6 +39,12 @@ async fn handed(front: &Front, gateway: &str, run: &str) -> (StatusCode, Value) 
     let answer = ask.send().await.unwrap();
     let status = answer.status();
     (status, answer.json().await.unwrap_or(Value::Null))
+}
+
+/// A run with a credential.
+async fn admitted(front: &Front, credential: &str) -> Workload {
+    let credential = credential.parse().unwrap();
+    front.world.admitted_with(|requested| requested.credential = Some(credential)).await
 }
 
 async fn session(front: &Front) -> String {
@@ -98,7 +105,10 @@ async fn a_token_is_registered_verified_and_shown_and_its_value_is_in_no_table_f
     let canary = token();
     let id = add(&front, "work-canary", &canary).await;
     let one = shown(&front, &id).await;
-    assert_eq!((&one["kind"], &one["state"], &one["generation"]), (&json!("pat"), &json!("active"), &json!(1)));
+    assert_eq!(
+        (&one["kind"], &one["state"], &one["generation"]),
+        (&json!("pat"), &json!("active"), &json!(1))
+    );
     assert_eq!(one["owner"], format!("user:{}", front.admin));
     assert_eq!(one["verified"]["outcome"], "works");
     assert_eq!(one["verified"]["push"], true);
@@ -124,14 +134,20 @@ async fn a_token_is_registered_verified_and_shown_and_its_value_is_in_no_table_f
 }
 
 #[tokio::test]
-async fn what_the_forge_says_is_shown_plainly_and_what_cannot_be_verified_is_registered_all_the_same() {
+async fn what_the_forge_says_is_shown_plainly_and_what_cannot_be_verified_is_registered_all_the_same()
+ {
     let front = Front::new().await;
     for (good, outcome, push, words) in [
         (Good::Push, "works", json!(true), "may push"),
         (Good::Read, "works", json!(false), "may not push"),
         (Good::Wrong, "refused", Value::Null, "wrong, expired or revoked"),
         (Good::Forbidden, "refused", Value::Null, "does not let it"),
-        (Good::Down, "unknown", Value::Null, "could not verify: the forge cannot be reached or fails"),
+        (
+            Good::Down,
+            "unknown",
+            Value::Null,
+            "could not verify: the forge cannot be reached or fails",
+        ),
     ] {
         let value = token();
         front.forge.told.lock().unwrap().tokens.insert(value.clone(), good);
@@ -162,7 +178,11 @@ async fn a_classic_token_and_what_is_none_are_refused_and_nothing_is_kept() {
     for (new, status, code) in [
         (json!({ "name": "a", "value": classic }), 422, "credential-value"),
         (json!({ "name": "a", "value": "password" }), 422, "credential-value"),
-        (json!({ "name": "a", "value": format!("ghs_{}", "a".repeat(36)) }), 422, "credential-value"),
+        (
+            json!({ "name": "a", "value": format!("ghs_{}", "a".repeat(36)) }),
+            422,
+            "credential-value",
+        ),
         (json!({ "name": "two words", "value": token() }), 422, "invalid-request"),
         (json!({ "name": token(), "value": token() }), 422, "invalid-request"),
         (json!({ "name": "a", "value": token(), "app": 7 }), 422, "invalid-request"),
@@ -173,7 +193,9 @@ async fn a_classic_token_and_what_is_none_are_refused_and_nothing_is_kept() {
         assert_eq!(answer.body["type"], format!("https://paddock.dev/problems/{code}"));
         assert!(!answer.body.to_string().contains(&classic));
     }
-    let answer = front.send(Method::POST, "/api/v1/credentials", &json!({ "name": "a", "value": classic })).await;
+    let answer = front
+        .send(Method::POST, "/api/v1/credentials", &json!({ "name": "a", "value": classic }))
+        .await;
     assert!(answer.body.to_string().contains("PADDOCK_CLASSIC_TOKENS"), "it says what to do");
     assert_eq!(front.read("/api/v1/credentials").await["items"], json!([]));
     let files = std::fs::read_dir(front.world.store.path().join("secrets")).unwrap().count();
@@ -198,7 +220,11 @@ async fn a_run_carries_what_is_named_else_the_only_one_of_its_owner_else_the_ins
     assert_eq!(run["credential"]["generation"], Value::Null, "not used yet");
     assert_eq!(started(&front, &at, Some("installation")).await["credential"], Value::Null);
     let second = add(&front, "second", &token()).await;
-    assert_eq!(started(&front, &at, None).await["credential"], Value::Null, "it is not clear which");
+    assert_eq!(
+        started(&front, &at, None).await["credential"],
+        Value::Null,
+        "it is not clear which"
+    );
     assert_eq!(started(&front, &at, Some(&second)).await["credential"]["name"], "second");
 
     // Somebody else's is not there for those who were not given it.
@@ -212,7 +238,10 @@ async fn a_run_carries_what_is_named_else_the_only_one_of_its_owner_else_the_ins
     let viewer = json!({ "subject": format!("user:{user}"), "role": "viewer", "scope": format!("credential:{first}") });
     front.post("/api/v1/role-bindings", &viewer).await;
     let answer = start(&front, &theirs, &at, Some(&first)).await;
-    assert_eq!((answer.status.as_u16(), &answer.body["missing"]["action"]), (403, &json!("credential.use")));
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["missing"]["action"]),
+        (403, &json!("credential.use"))
+    );
     let refused: i64 = sqlx::query_scalar(
         "select count(*) from paddock.event where name = 'actor.command.refused' and stream = $1",
     )
@@ -235,7 +264,11 @@ async fn a_run_carries_what_is_named_else_the_only_one_of_its_owner_else_the_ins
     assert_eq!(front.send(Method::DELETE, &path, &json!({})).await.status, 202);
     let answer = start(&front, &front.token, &at, Some(&first)).await;
     assert_eq!(answer.body["type"], "https://paddock.dev/problems/credential-unusable");
-    assert_eq!(started(&front, &at, None).await["credential"]["name"], "second", "the only one left");
+    assert_eq!(
+        started(&front, &at, None).await["credential"]["name"],
+        "second",
+        "the only one left"
+    );
     front.end().await;
 }
 
@@ -247,17 +280,16 @@ async fn what_counts_now_is_handed_out_recorded_before_and_refused_once_it_is_re
     let id = add(&front, "work", &first).await;
     let other = token();
     let other_id = add(&front, "other", &other).await;
-    let runs = [&id, &other_id].map(|id| {
-        let credential = id.parse().unwrap();
-        front.world.admitted_with(move |requested| requested.credential = Some(credential))
-    });
-    let [run, other_run] = runs;
-    let (run, other_run) = (run.await.run.to_string(), other_run.await.run.to_string());
+    let run = admitted(&front, &id).await.run.to_string();
+    let other_run = admitted(&front, &other_id).await.run.to_string();
     let none = front.world.admitted().await.run.to_string();
 
     assert_eq!(handed(&front, &gateway, &none).await.0, 204, "the gateway's own");
     let (status, body) = handed(&front, &gateway, &run).await;
-    assert_eq!((status.as_u16(), &body["token"], &body["generation"]), (200, &json!(first), &json!(1)));
+    assert_eq!(
+        (status.as_u16(), &body["token"], &body["generation"]),
+        (200, &json!(first), &json!(1))
+    );
     assert_eq!(handed(&front, &gateway, &other_run).await.1["token"], other, "each its own");
     let rotate = format!("/api/v1/credentials/{id}/rotate");
     let answer = front.send(Method::POST, &rotate, &json!({ "value": second })).await;
@@ -282,7 +314,10 @@ async fn what_counts_now_is_handed_out_recorded_before_and_refused_once_it_is_re
     assert_eq!(runs["items"][0]["id"], run.as_str());
     assert_eq!(runs["items"][0]["credential"]["generation"], 2);
 
-    assert_eq!(front.send(Method::DELETE, &format!("/api/v1/credentials/{id}"), &json!({})).await.status, 202);
+    assert_eq!(
+        front.send(Method::DELETE, &format!("/api/v1/credentials/{id}"), &json!({})).await.status,
+        202
+    );
     let (status, body) = handed(&front, &gateway, &run).await;
     assert_eq!((status.as_u16(), &body["rule"]), (403, &json!("credential.revoked")));
     assert_eq!(handed(&front, &gateway, &other_run).await.0, 200, "the other's goes on");
@@ -293,7 +328,8 @@ async fn what_counts_now_is_handed_out_recorded_before_and_refused_once_it_is_re
     // Neither value is kept any longer; the other credential's is.
     let files = std::fs::read_dir(front.world.store.path().join("secrets")).unwrap().count();
     assert_eq!(files, 2, "the key and the other's value");
-    let answer = front.http.post(format!("{gateway}/gateway/v1/credential")).json(&json!({ "run": run }));
+    let answer =
+        front.http.post(format!("{gateway}/gateway/v1/credential")).json(&json!({ "run": run }));
     assert_eq!(answer.send().await.unwrap().status(), 401, "not without the gateways' token");
     front.end().await;
 }
@@ -325,7 +361,10 @@ async fn an_app_makes_a_token_of_one_repository_for_each_run_which_ends_with_it(
     let new = json!({ "name": "bot", "value": private, "app": 42, "shared": true, "repo": "acme/widget" });
     let id = front.post("/api/v1/credentials", &new).await;
     let one = shown(&front, &id).await;
-    assert_eq!((&one["kind"], &one["app"], &one["owner"]), (&json!("app"), &json!(42), &Value::Null));
+    assert_eq!(
+        (&one["kind"], &one["app"], &one["owner"]),
+        (&json!("app"), &json!(42), &Value::Null)
+    );
     assert_eq!(one["verified"]["push"], true, "{one}");
     let (minted, ended) = {
         let told = front.forge.told.lock().unwrap();
@@ -334,8 +373,7 @@ async fn an_app_makes_a_token_of_one_repository_for_each_run_which_ends_with_it(
     assert_eq!(minted.len(), 1, "made to try it");
     assert_eq!(ended, [minted[0].0.clone()], "and ended at once");
 
-    let credential = id.parse().unwrap();
-    let workload = front.world.admitted_with(move |r| r.credential = Some(credential)).await;
+    let workload = admitted(&front, &id).await;
     let run = workload.run.to_string();
     let (status, body) = handed(&front, &gateway, &run).await;
     assert_eq!(status, 200, "{body}");
@@ -355,7 +393,8 @@ async fn an_app_makes_a_token_of_one_repository_for_each_run_which_ends_with_it(
         wanted.set_required_spec_claims(&["iss", "exp", "iat"]);
         let key = DecodingKey::from_rsa_pem(public.as_bytes()).unwrap();
         for word in &told.words {
-            let said = jsonwebtoken::decode::<Value>(word, &key, &wanted).expect("signed by the key");
+            let said =
+                jsonwebtoken::decode::<Value>(word, &key, &wanted).expect("signed by the key");
             let lasts = said.claims["exp"].as_i64().unwrap() - said.claims["iat"].as_i64().unwrap();
             assert!(lasts <= 600, "{lasts}");
         }
@@ -376,9 +415,12 @@ async fn an_app_makes_a_token_of_one_repository_for_each_run_which_ends_with_it(
     assert_eq!(files, 2, "the key of the store and the app's");
 
     // One of a key that is revoked ends too, whatever the run does.
-    let workload = front.world.admitted_with(move |r| r.credential = Some(credential)).await;
+    let workload = admitted(&front, &id).await;
     let body = handed(&front, &gateway, &workload.run.to_string()).await.1;
-    assert_eq!(front.send(Method::DELETE, &format!("/api/v1/credentials/{id}"), &json!({})).await.status, 202);
+    assert_eq!(
+        front.send(Method::DELETE, &format!("/api/v1/credentials/{id}"), &json!({})).await.status,
+        202
+    );
     let token = body["token"].as_str().unwrap().to_owned();
     assert!(front.forge.told.lock().unwrap().ended.contains(&token), "revoked at once");
     let (status, _) = handed(&front, &gateway, &workload.run.to_string()).await;
@@ -391,7 +433,8 @@ async fn only_an_admin_registers_a_shared_one_and_nobody_uses_it_who_was_not_giv
     let front = Front::new().await;
     let user = UserId(Uuid::now_v7());
     let theirs = front.token_of(user).await;
-    let new = |shared: bool, name: &str| json!({ "name": name, "value": token(), "shared": shared });
+    let new =
+        |shared: bool, name: &str| json!({ "name": name, "value": token(), "shared": shared });
     let post = |body: Value| {
         let request = front.http.post(front.url("/api/v1/credentials")).bearer_auth(&theirs);
         answered(request.json(&body))
@@ -402,7 +445,9 @@ async fn only_an_admin_registers_a_shared_one_and_nobody_uses_it_who_was_not_giv
     assert_eq!((answer.status.as_u16(), &answer.body["missing"]["role"]), (403, &json!("admin")));
     assert_eq!(post(new(false, "own")).await.status, 201);
     let shared = front.post("/api/v1/credentials", &new(true, "shared")).await;
-    let list = |token: String| answered(front.http.get(front.url("/api/v1/credentials")).bearer_auth(token));
+    let list = |token: String| {
+        answered(front.http.get(front.url("/api/v1/credentials")).bearer_auth(token))
+    };
     let names = |answer: &Answered| -> Vec<String> {
         let items = answer.body["items"].as_array().unwrap();
         items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()

@@ -83,7 +83,9 @@ pub struct CredentialName(String);
 
 /// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("has 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit")]
+#[error(
+    "has 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+)]
 pub struct NotAName;
 
 impl CredentialName {
@@ -99,7 +101,8 @@ impl FromStr for CredentialName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let goes_on = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let goes_on =
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         // A token pasted into the wrong field would be kept for ever.
         let is_token = text.starts_with("github_pat_") || text.starts_with("ghp_");
         if begins && goes_on && text.len() <= 64 && !is_token {
@@ -143,7 +146,10 @@ mod tests {
     #[test]
     fn a_name_is_a_word_and_never_a_token() {
         for text in ["work", "acme-bot.2", "A_b"] {
-            assert_eq!(text.parse::<CredentialName>().map(|name| name.to_string()), Ok(text.into()));
+            assert_eq!(
+                text.parse::<CredentialName>().map(|name| name.to_string()),
+                Ok(text.into())
+            );
         }
         for text in ["", "-x", "two words", "ä", "github_pat_11ABCDEFG", "a/b"] {
             assert_eq!(text.parse::<CredentialName>(), Err(NotAName), "{text}");

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     github::{Branch, Repository},
     ids::{
-        BundleDigest, CredentialId, Generation, InputId, MessageId, SessionId, StreamVersion, UserId,
+        BundleDigest, CredentialId, Generation, InputId, MessageId, SessionId, StreamVersion,
+        UserId,
     },
     text::TextRef,
 };

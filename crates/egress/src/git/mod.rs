@@ -216,13 +216,14 @@ fn repository_path(policy: &Policy, path: &str) -> String {
 }
 
 async fn send(upstream: &Upstream, outgoing: Outgoing, record: &Record) -> Response<Body> {
+    let whose = if outgoing.credential.is_some() { "run's credential" } else { "gateway's token" };
     let response = upstream.pass(outgoing, keeps, record).await;
     if response.status() != StatusCode::UNAUTHORIZED {
         return response;
     }
     // Not the sandbox's credential to give: a 401 would only make git ask for one.
     record.status(StatusCode::FORBIDDEN.as_u16());
-    line(StatusCode::FORBIDDEN, "paddock: the forge does not accept the gateway's token")
+    line(StatusCode::FORBIDDEN, &format!("paddock: the forge does not accept the {whose}"))
 }
 
 fn keeps(name: &HeaderName) -> bool {

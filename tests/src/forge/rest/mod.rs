@@ -24,6 +24,8 @@ use axum::{
 };
 use serde_json::Value;
 
+use self::opened::Opened;
+pub(super) use self::refusal::{Answered, Refusal};
 pub(super) use self::{
     contents::contents,
     issues::{issue, issues},
@@ -31,8 +33,6 @@ pub(super) use self::{
     pulls::{change_pull, create_pull, pull, pulls},
     repositories::{branch, branches, reference, repository},
 };
-pub(super) use self::refusal::{Answered, Refusal};
-use self::opened::Opened;
 use super::{Forge, answers, token::Caller};
 
 /// How many requests an hour are allowed to somebody, as GitHub says it.

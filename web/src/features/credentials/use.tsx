@@ -41,9 +41,7 @@ export function CredentialUse({ credential, mayShare }: CredentialUseProps) {
             <BindingList bindings={bindings.data} list={scope} may={mayShare} bare />
           </div>
         )}
-        {mayShare && (
-          <GrantForm scope={scope} list={scope} what="this credential" upTo="admin" />
-        )}
+        {mayShare && <GrantForm scope={scope} list={scope} what="this credential" upTo="admin" />}
       </section>
       <section className="flex flex-col gap-2">
         <h3 className="text-sm font-semibold">Where it was used</h3>

@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import { asProblem, type ProblemError } from '@/api/problem';
 import { profilesQuery, readRun, sessionQuery } from '@/api/query';
+import { CredentialPicker } from '@/features/new-run/credential';
 import {
   repositoryIn,
   useBranches,
@@ -12,7 +13,6 @@ import {
   useRepository,
   useSettled,
 } from '@/features/new-run/repository';
-import { CredentialPicker } from '@/features/new-run/credential';
 import { EGRESS } from '@/features/run/egress-words';
 import { harmless, line } from '@/lib/safe';
 import { duration } from '@/lib/time';
