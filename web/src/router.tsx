@@ -117,6 +117,12 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('@/features/access/access'), 'Access'),
 });
 
+const credentials = createRoute({
+  getParentRoute: () => root,
+  path: '/credentials',
+  component: lazyRouteComponent(() => import('@/features/credentials/credentials'), 'Credentials'),
+});
+
 const design = createRoute({
   getParentRoute: () => root,
   path: '/design',
@@ -137,6 +143,7 @@ export const router = createRouter({
     signIn,
     tokens,
     cli,
+    credentials,
     design,
   ]),
   defaultPendingComponent: () => <Skeleton rows={5} />,

@@ -73,6 +73,7 @@ create table {run} (
   workload   text   not null,
   publishing timestamptz,
   due        timestamptz,
+  credential uuid,
   version    bigint not null,
   body       json   not null
 );
@@ -80,6 +81,7 @@ create index on {run} (session, id);
 create index on {run} (id) where queued or active or workload <> 'none';
 create index on {run} (publishing) where publishing is not null;
 create index on {run} (due) where due is not null;
+create index on {run} (credential, id) where credential is not null;
 create table {run_timeline} (
   run        uuid   not null,
   version    bigint not null,

@@ -2,6 +2,7 @@
 
 mod browser;
 mod bundles;
+mod credentials;
 mod download;
 mod ended;
 mod events;

@@ -56,7 +56,7 @@ const STORE: [&str; 7] = [
     "AWS_ALLOW_HTTP",
 ];
 /// What people may change while it runs: its first values.
-const CHANGEABLE: [&str; 7] = [
+const CHANGEABLE: [&str; 9] = [
     "PADDOCK_MAX_RUNS",
     "PADDOCK_MAX_RUNS_PER_OWNER",
     "PADDOCK_EGRESS_ALLOW",
@@ -64,6 +64,8 @@ const CHANGEABLE: [&str; 7] = [
     "PADDOCK_BUNDLE_DAYS",
     "PADDOCK_OUTPUT_DAYS",
     "PADDOCK_PARTIAL_UPLOAD_HOURS",
+    "PADDOCK_CREDENTIAL_STORE",
+    "PADDOCK_CLASSIC_TOKENS",
 ];
 
 /// How long the control plane has to become ready.
