@@ -123,6 +123,14 @@ const credentials = createRoute({
   component: lazyRouteComponent(() => import('@/features/credentials/credentials'), 'Credentials'),
 });
 
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: '/audit',
+  validateSearch: (search: Record<string, unknown>) =>
+    pick(search, 'actor', 'target', 'type', 'outcome', 'since', 'until', 'event'),
+  component: lazyRouteComponent(() => import('@/features/audit/audit'), 'Audit'),
+});
+
 const design = createRoute({
   getParentRoute: () => root,
   path: '/design',
@@ -144,6 +152,7 @@ export const router = createRouter({
     tokens,
     cli,
     credentials,
+    audit,
     design,
   ]),
   defaultPendingComponent: () => <Skeleton rows={5} />,

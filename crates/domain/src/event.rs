@@ -110,6 +110,8 @@ pub enum Part {
     Broker,
     /// An operator at the command line of the installation itself.
     Operator,
+    /// Signs checkpoints of the log.
+    Signer,
 }
 
 impl Part {
@@ -122,6 +124,7 @@ impl Part {
         Self::Retention,
         Self::Broker,
         Self::Operator,
+        Self::Signer,
     ];
 
     /// The permanent wire name.
@@ -135,6 +138,7 @@ impl Part {
             Self::Retention => "retention",
             Self::Broker => "broker",
             Self::Operator => "operator",
+            Self::Signer => "signer",
         }
     }
 }

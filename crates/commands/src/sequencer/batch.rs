@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{EventId, Position},
-    leaf::{Entry, LeafHash},
+    ids::{CorrelationId, EventId, Position},
+    leaf::{self, Entry, LeafHash},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -43,6 +43,7 @@ pub(crate) struct Row {
     pub(crate) actor: String,
     pub(crate) time: DateTime<Utc>,
     pub(crate) body: Vec<u8>,
+    pub(crate) correlation: Uuid,
     pub(crate) seq: i64,
     pub(crate) snapshot: String,
 }
@@ -58,6 +59,7 @@ impl Row {
             actor: &self.actor,
             schema: self.schema.unsigned_abs(),
             body: &self.body,
+            correlation: Some(CorrelationId(self.correlation)),
         }
         .leaf()
     }
@@ -103,49 +105,47 @@ impl Last {
         &self,
         connection: &mut PgConnection,
         most: usize,
+        leaves: bool,
     ) -> Result<Batch, StoreError> {
         let since = if self.is_partial() { &self.since } else { &self.snapshot };
         let (xmax, running) = bounds(since);
         // One more than fits tells whether the batch is partial.
         let limit = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
         let mut rows = match self.seq {
-            None => {
-                sqlx::query_as!(
-                    Row,
-                    r#"select id, stream, version, name, schema, actor, time, body, seq,
+            None => sqlx::query_as!(
+                Row,
+                r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
                          (select pg_current_snapshot()::text) as "snapshot!"
                        from paddock.event
                        where xid >= $1::text::xid8 or xid = any($2::text[]::xid8[])
                        order by seq limit $3"#,
-                    xmax,
-                    &running,
-                    limit,
-                )
-                .fetch_all(connection)
-                .await?
-            }
-            Some(seq) => {
-                sqlx::query_as!(
-                    Row,
-                    r#"select id, stream, version, name, schema, actor, time, body, seq,
+                xmax,
+                &running,
+                limit,
+            )
+            .fetch_all(connection)
+            .await?,
+            Some(seq) => sqlx::query_as!(
+                Row,
+                r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
                          $3::text as "snapshot!"
                        from paddock.event
                        where (xid >= $1::text::xid8 or xid = any($2::text[]::xid8[]))
                          and pg_visible_in_snapshot(xid, $3::text::pg_snapshot) and seq > $4
                        order by seq limit $5"#,
-                    xmax,
-                    &running,
-                    self.snapshot,
-                    seq,
-                    limit,
-                )
-                .fetch_all(connection)
-                .await?
-            }
+                xmax,
+                &running,
+                self.snapshot,
+                seq,
+                limit,
+            )
+            .fetch_all(connection)
+            .await?,
         };
         let partial = rows.len() > most;
         rows.truncate(most);
-        Ok(Batch::of(since.clone(), partial, &rows))
+        let leaf = if leaves { Row::leaf } else { |_: &Row| LeafHash::default() };
+        Ok(Batch::of(since.clone(), partial, &rows, leaf))
     }
 
     /// What waits for a position.
@@ -176,13 +176,18 @@ impl Last {
 
 impl Batch {
     /// A batch of all of `rows`. All of them come from one statement, and so from one snapshot.
-    pub(crate) fn of(since: String, partial: bool, rows: &[Row]) -> Self {
+    pub(crate) fn of(
+        since: String,
+        partial: bool,
+        rows: &[Row],
+        leaf: impl Fn(&Row) -> LeafHash,
+    ) -> Self {
         Self {
             snapshot: rows.first().map_or_else(|| since.clone(), |row| row.snapshot.clone()),
             since,
             seq: rows.last().filter(|_| partial).map(|row| row.seq),
             events: rows.iter().map(|row| row.id).collect(),
-            leaves: rows.iter().map(|row| row.leaf().to_vec()).collect(),
+            leaves: rows.iter().map(|row| leaf(row).to_vec()).collect(),
         }
     }
 
@@ -206,8 +211,8 @@ pub(crate) async fn insert(
            insert into paddock.log_batch (number, since, snapshot, seq, first, last)
            values ($1, $2::text::pg_snapshot, $3::text::pg_snapshot, $4, $5, $6)
          )
-         insert into paddock.log (position, event, leaf)
-         select $5 - 1 + n, event, leaf
+         insert into paddock.log (position, event, leaf, form)
+         select $5 - 1 + n, event, leaf, $9
          from unnest($7::uuid[], $8::bytea[]) with ordinality e(event, leaf, n)",
         number,
         batch.since,
@@ -217,6 +222,7 @@ pub(crate) async fn insert(
         signed(position),
         &batch.events,
         &batch.leaves,
+        i16::try_from(leaf::FORM).unwrap_or(i16::MAX),
     )
     .execute(connection)
     .await?;

@@ -4,7 +4,7 @@ use crate::{
     ids::{BundleDigest, CredentialId, Generation, InputId, MessageId},
     run::{
         Answer, EgressMode, Enforcement, Failure, FinishCause, Hindrance, InputKind, Probe,
-        PublishStage, QueueReason, Requested, SnapshotCause, Usage, WorkloadStage,
+        PublishStage, QueueReason, RanImage, Requested, SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -74,6 +74,8 @@ pub enum Command {
         stage: WorkloadStage,
         /// What was seen.
         text: TextRef,
+        /// The images that its containers run.
+        images: Vec<RanImage>,
     },
     /// The fence was proven, or found open.
     ReportFence {

@@ -57,6 +57,9 @@ pub enum Event {
         stage: WorkloadStage,
         /// What was seen, a line each.
         text: TextRef,
+        /// The images that its containers run, by the digests that the place reports; none where it reports none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<RanImage>,
     },
     /// A snapshot is there and cannot be stored yet, and this is why; appended again only when the reason changes.
     #[serde(rename = "run.snapshot.waiting")]
@@ -540,6 +543,17 @@ pub enum WorkloadStage {
     Began,
     /// It is over, or about to be.
     Ended,
+}
+
+/// An image that a container of a workload runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RanImage {
+    /// The container.
+    pub container: String,
+    /// What it was asked for by.
+    pub image: String,
+    /// What it is: `sha256:` and hexadecimal digits.
+    pub digest: String,
 }
 
 /// How a run ended.

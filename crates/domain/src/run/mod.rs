@@ -13,7 +13,7 @@ pub use command::Command;
 pub use decide::decide;
 pub use event::{
     Answer, EgressMode, Enforcement, Event, Failure, FinishCause, Harness, Hindrance, InputKind,
-    Outcome, Probe, PublishStage, QueueReason, Requested, SnapshotCause, Usage, Verdict,
+    Outcome, Probe, PublishStage, QueueReason, RanImage, Requested, SnapshotCause, Usage, Verdict,
     WorkloadStage,
 };
 pub use rejection::Rejection;

@@ -1,6 +1,7 @@
 //! The command line: `paddock <noun> <verb>`.
 
 mod access;
+pub(crate) mod audit;
 mod client;
 mod credential;
 mod error;
@@ -98,6 +99,8 @@ enum Command {
     Access(access::AccessArgs),
     /// Credentials: what runs carry to the forge, who may use it, where it was used.
     Credential(credential::CredentialArgs),
+    /// The record of everything: read it, take it out, verify it.
+    Audit(audit::AuditArgs),
     /// Print a run's output.
     Logs(run::LogsArgs),
     /// Settings of the installation: limits, allow-list, harness profiles, retention.
@@ -128,6 +131,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args, json).await,
         Command::Access(args) => access::access(args, json).await,
         Command::Credential(args) => credential::credential(args, json).await,
+        Command::Audit(args) => audit::audit(args, json).await,
         Command::Logs(args) => run::logs(args, json).await,
         Command::Settings(args) => settings::settings(args, json).await,
     }

@@ -6,6 +6,7 @@ import {
   type LucideIcon,
   MessageSquare,
   Plus,
+  ScrollText,
   Settings2,
   ShieldCheck,
 } from 'lucide-react';
@@ -72,6 +73,7 @@ export function Palette({
 function Entries({ onDone }: { onDone(): void }) {
   const navigate = useNavigate();
   const begins = useMay('session.create');
+  const audits = useMay('audit.read');
   const { contains } = useFilter({ sensitivity: 'base' });
   const entries = useMemo((): Entry[] => {
     const go = (session: Session) => {
@@ -115,6 +117,16 @@ function Entries({ onDone }: { onDone(): void }) {
         icon: KeyRound,
         run: () => void navigate({ to: '/credentials' }),
       },
+      ...(audits
+        ? [
+            {
+              id: 'audit',
+              label: 'Record of everything',
+              icon: ScrollText,
+              run: () => void navigate({ to: '/audit' }),
+            },
+          ]
+        : []),
       ...[...sessions.get().byId.values()].map((session) => ({
         id: session.id,
         label: line(session.title ?? session.branch, 90),
@@ -123,7 +135,7 @@ function Entries({ onDone }: { onDone(): void }) {
         run: () => go(session),
       })),
     ];
-  }, [navigate, begins]);
+  }, [navigate, begins, audits]);
   return (
     <Autocomplete filter={contains}>
       <SearchField aria-label="Go to" autoFocus className="border-b border-line">

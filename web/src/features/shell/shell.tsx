@@ -6,6 +6,7 @@ import {
   KeyRound,
   ListTree,
   Plus,
+  ScrollText,
   Search,
   Settings2,
   ShieldCheck,
@@ -32,6 +33,7 @@ const NAV = [
   { to: '/system', label: 'System', icon: Activity },
   { to: '/credentials', label: 'Credentials', icon: KeyRound },
   { to: '/access', label: 'Access', icon: ShieldCheck },
+  { to: '/audit', label: 'Record', icon: ScrollText },
   { to: '/settings', label: 'Settings', icon: Settings2 },
 ] as const;
 
@@ -42,6 +44,8 @@ export function Shell() {
   const [help, setHelp] = useState(false);
   const navigate = useNavigate();
   const begins = me.data?.allowed_actions.includes('session.create') ?? false;
+  const audits = me.data?.allowed_actions.includes('audit.read') ?? false;
+  const nav = NAV.filter(({ to }) => to !== '/audit' || audits);
   useTitle(me.isSuccess);
   useShortcuts({
     '?': { label: 'All shortcuts', group: 'Everywhere', run: () => setHelp(true) },
@@ -89,7 +93,7 @@ export function Shell() {
           <span className="max-sm:hidden">Paddock</span>
         </Link>
         <nav aria-label="Main" className="flex items-center gap-1">
-          {NAV.map(({ to, label, icon: Icon }) => (
+          {nav.map(({ to, label, icon: Icon }) => (
             <Link
               key={to}
               to={to}

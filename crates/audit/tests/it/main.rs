@@ -1,0 +1,6 @@
+//! What the audit finds, and what agrees with it.
+
+mod log;
+mod oracle;
+mod tamper;
+mod vectors;
