@@ -193,7 +193,7 @@ async fn claim(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
 
 /// Puts the tables of `Next` in the place of those in use.
