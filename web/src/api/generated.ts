@@ -821,7 +821,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists one's API tokens that work, the newest first. */
+        /** Lists API tokens that work, the newest first: one's own, or as an admin those of others too. */
         get: operations["listTokens"];
         put?: never;
         /** Makes an API token for oneself. Its value is stored nowhere, so that a repeated request makes another. */
@@ -842,7 +842,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends an API token: requests with it are refused from then on, and its live streams close. */
+        /**
+         * Ends an API token, one's own or as an admin another's: requests with it are refused from then on, and its live
+         *     streams close.
+         */
         delete: operations["revokeToken"];
         options?: never;
         head?: never;
@@ -1601,6 +1604,7 @@ export interface components {
             items: {
                 /** Format: uuid */
                 id: string;
+                owner: components["schemas"]["TokenOwner"];
                 name: string;
                 /** Format: date-time */
                 created_at: string;
@@ -2490,6 +2494,7 @@ export interface components {
         TokenBody: {
             /** Format: uuid */
             id: string;
+            owner: components["schemas"]["TokenOwner"];
             name: string;
             /** Format: date-time */
             created_at: string;
@@ -2503,6 +2508,14 @@ export interface components {
             scope: components["schemas"]["ScopeBody"];
             /** @description Whether it is the one that this request came with. */
             current: boolean;
+        };
+        /** @description Whose an API token is. */
+        TokenOwner: {
+            /** Format: uuid */
+            id: string;
+            /** @description As the provider said; null where it said none. */
+            name?: string | null;
+            email?: string | null;
         };
         /** @description What an API token is made with. */
         TokenRequest: {
@@ -4714,12 +4727,12 @@ export interface operations {
     listTokens: {
         parameters: {
             query?: {
+                /** @description Somebody's id, or `all`; one's own unless told otherwise. Those of others are for admins. */
+                owner?: string;
                 /** @description How many items, 1 to 200; 50 unless told otherwise. */
                 limit?: number;
                 /** @description The `next` of the page before. */
                 cursor?: string;
-                /** @description `<stream>@<version>`: what the answer must include. */
-                at_least?: string;
             };
             header?: never;
             path?: never;

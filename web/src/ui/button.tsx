@@ -35,12 +35,18 @@ export function Button({
   busy = false,
   children,
   className,
+  onPress,
+  type,
   ...props
 }: ButtonProps) {
+  // Not `isPending`: what that tells a screen reader refers to the button, and is nameless once the button is gone.
+  const press = busy
+    ? { 'aria-disabled': true, 'data-pending': true }
+    : { ...(onPress ? { onPress } : {}), ...(type ? { type } : {}) };
   return (
     <AriaButton
       {...props}
-      isPending={busy}
+      {...press}
       className={cx(BASE, small ? 'h-7 px-2 text-xs' : 'h-8 px-3 text-sm', LOOKS[look], className)}
     >
       {busy ? <Spinner /> : Icon && <Icon aria-hidden className="size-4 shrink-0" />}

@@ -48,6 +48,8 @@ export function Field({
       {...props}
       {...(bare ? { 'aria-label': label } : {})}
       isInvalid={error !== undefined}
+      // What the server said is wrong stays until it is asked again: it must not keep the form from asking.
+      validationBehavior="aria"
       className={cx('flex flex-col gap-1', className)}
     >
       {!bare && <Label className="text-sm font-medium">{label}</Label>}

@@ -27,6 +27,7 @@ pub(crate) fn rule_of(operation: &str) -> Option<Rule> {
         "getMe" => On(A::ReadMe),
         "signOut" => On(A::SignOut),
         "createSignInLink" => On(A::CreateSignInLink),
+        // Those of others are asked for inside.
         "listTokens" => On(A::ListTokens),
         "createToken" | "createCliGrant" => On(A::CreateToken),
         "revokeToken" => On(A::RevokeToken),

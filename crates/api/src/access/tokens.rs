@@ -7,17 +7,19 @@ use axum::{
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::{Caused, CommandError, Commands};
 use domain::{
+    access::{Action, Resource},
     actor::{Event, TokenScope},
+    event::Actor,
     ids::{SessionId, UserId},
 };
 use projections::Cursor;
 use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, Transaction};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    ATTEMPTS, Caller,
+    ATTEMPTS, Allowance, Caller,
     caller::Credential,
     record::committed,
     scope::ceiling,
@@ -101,10 +103,20 @@ impl ScopeBody {
     }
 }
 
+/// Whose an API token is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenOwner {
+    id: Uuid,
+    /// As the provider said; null where it said none.
+    name: Option<String>,
+    email: Option<String>,
+}
+
 /// An API token, without its value.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenBody {
     id: Uuid,
+    owner: TokenOwner,
     name: String,
     created_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
@@ -115,17 +127,51 @@ pub(crate) struct TokenBody {
     current: bool,
 }
 
-/// Lists one's API tokens that work, the newest first.
+/// Whose tokens, and which part of the list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokensQuery {
+    /// Somebody's id, or `all`; one's own unless told otherwise. Those of others are for admins.
+    owner: Option<String>,
+    /// How many items, 1 to 200; 50 unless told otherwise.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl TokensQuery {
+    /// Whose; everybody's where it is none.
+    fn owner(&self, caller: &Caller) -> Answer<Option<Uuid>> {
+        match self.owner.as_deref() {
+            None => Ok(Some(caller.user.0)),
+            Some("all") => Ok(None),
+            Some(id) => match id.parse() {
+                Ok(id) => Ok(Some(id)),
+                Err(_) => Err(Problem::malformed("owner", "is somebody's id, or all")),
+            },
+        }
+    }
+}
+
+/// Lists API tokens that work, the newest first: one's own, or as an admin those of others too.
 #[utoipa::path(get, path = "/api/v1/tokens", operation_id = "listTokens", tag = "access",
-    params(ListQuery),
+    params(TokensQuery),
     responses((status = 200, description = "A part of the list", body = ListBody<TokenBody>)))]
 pub(crate) async fn list_tokens(
     State(state): State<AppState>,
     caller: Caller,
-    Params(query): Params<ListQuery>,
+    Params(query): Params<TokensQuery>,
 ) -> Answer<Json<ListBody<TokenBody>>> {
-    let (list, limit) = (format!("tokens {}", caller.user), query.limit()?);
-    let before = match &query.cursor {
+    let owner = query.owner(&caller)?;
+    if owner != Some(caller.user.0) {
+        let allowance = Allowance::of(&state, &caller);
+        allowance.demand(Action::ListAllTokens, &Resource::Installation)?;
+    }
+    let whose = owner.map_or_else(|| "all".to_owned(), |owner| owner.to_string());
+    let page = ListQuery { limit: query.limit, cursor: query.cursor, at_least: None };
+    let (list, limit) = (format!("tokens {whose}"), page.limit()?);
+    let before = match &page.cursor {
         Some(cursor) => Cursor::key(&list, cursor)?,
         None => Uuid::max(),
     };
@@ -134,12 +180,13 @@ pub(crate) async fn list_tokens(
         Credential::Cookie(_) => vec![],
     };
     let rows = sqlx::query!(
-        r#"select id, name, created_at, expires_at, last_used_at, ceiling, session,
-             token_sha256 = $5 as "current!"
-           from runtime.api_token
-           where person = $1 and revoked_at is null and expires_at > $2 and id < $3
-           order by id desc limit $4"#,
-        caller.user.0,
+        r#"select t.id, t.person, p.name as person_name, p.email, t.name, t.created_at, t.expires_at,
+             t.last_used_at, t.ceiling, t.session, t.token_sha256 = $5 as "current!"
+           from runtime.api_token t join runtime.person p on p.id = t.person
+           where ($1::uuid is null or t.person = $1)
+             and t.revoked_at is null and t.expires_at > $2 and t.id < $3
+           order by t.id desc limit $4"#,
+        owner,
         state.commands.context().now(),
         before,
         i64::from(limit) + 1,
@@ -151,6 +198,7 @@ pub(crate) async fn list_tokens(
         .into_iter()
         .map(|row| TokenBody {
             id: row.id,
+            owner: TokenOwner { id: row.person, name: row.person_name, email: row.email },
             name: row.name,
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -265,7 +313,8 @@ pub(super) async fn issue(
     Err(CommandError::Contended.into())
 }
 
-/// Ends an API token: requests with it are refused from then on, and its live streams close.
+/// Ends an API token, one's own or as an admin another's: requests with it are refused from then on, and its live
+/// streams close.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", operation_id = "revokeToken", tag = "access",
     params(("id" = Uuid, Path)),
     responses((status = 204, description = "It does not work any more")))]
@@ -274,14 +323,27 @@ pub(crate) async fn revoke_token(
     Id(id): Id<Uuid>,
     asked: Asked<Nothing>,
 ) -> Answer<StatusCode> {
-    let user = asked.caller.user;
+    let owner = sqlx::query_scalar!(
+        "select person from runtime.api_token where id = $1 and revoked_at is null",
+        id
+    )
+    .fetch_optional(state.pool())
+    .await?;
+    let owner = owner.map(UserId).ok_or_else(|| Problem::not_found("token"))?;
+    let allowance = Allowance::of(&state, &asked.caller);
+    if owner != asked.caller.user && !allowance.may(Action::RevokeAnyToken, &Resource::Installation)
+    {
+        // That there is one is not said; that they tried is on their record.
+        let (actor, request) = (Actor::User(asked.caller.user), &asked.by.request);
+        let name = Action::RevokeAnyToken.as_str();
+        state.commands.refused(actor, name, None, "token-not-found", request).await?;
+        return Err(Problem::not_found("token"));
+    }
     for _ in 0..ATTEMPTS {
         let mut tx = state.pool().begin().await?;
         let revoked = sqlx::query!(
-            "update runtime.api_token set revoked_at = $3
-             where id = $1 and person = $2 and revoked_at is null",
+            "update runtime.api_token set revoked_at = $2 where id = $1 and revoked_at is null",
             id,
-            user.0,
             state.commands.context().now(),
         )
         .execute(&mut *tx)
@@ -290,7 +352,7 @@ pub(crate) async fn revoke_token(
             return Err(Problem::not_found("token"));
         }
         let event = Event::TokenRevoked { token: id };
-        if committed(&state, tx, user, event, &asked.by.caused(vec![])).await? {
+        if committed(&state, tx, owner, event, &asked.by.caused(vec![])).await? {
             state.access.rights().changed();
             return Ok(StatusCode::NO_CONTENT);
         }

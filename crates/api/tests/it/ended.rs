@@ -106,6 +106,38 @@ async fn live_streams_end_with_the_token() {
 }
 
 #[tokio::test]
+async fn what_a_group_gave_goes_with_the_group_for_every_browser_and_token_of_the_person() {
+    let (idp, front) = world().await;
+    let (workload, _sidecar) = front.world.running().await;
+    front.caught_up().await;
+    let run = workload.run.to_string();
+    let path = format!("/api/v1/runs/{run}");
+    // The group is that of the admins.
+    let browser = Browser::at(&front);
+    browser.sign_in().await;
+    let made = browser.post("/api/v1/tokens", &json!({ "name": "t" })).await.body;
+    let token = made["token"].as_str().unwrap().to_owned();
+    let by_browser = |path: &str| browser.request(Method::GET, path);
+    let by_token = |path: &str| front.http.get(front.url(path)).bearer_auth(&token);
+    assert_eq!(answered(by_browser(&path)).await.status, 200);
+    assert_eq!(answered(by_token(&path)).await.status, 200);
+    let streams = Streams::open(by_browser, &run).await;
+    let of_token = Streams::open(by_token, &run).await;
+    // They sign in anew elsewhere, and the provider tells no groups.
+    idp.claims(|claims| {
+        claims.as_object_mut().unwrap().remove("groups");
+    });
+    Browser::at(&front).sign_in().await;
+    for request in [by_browser(&path), by_token(&path)] {
+        assert_eq!(answered(request).await.status, 404, "it is not even said that it is there");
+    }
+    let until = Instant::now() + SOON;
+    assert!(streams.end().await && of_token.end().await, "what was open goes on");
+    assert!(Instant::now() < until, "within five seconds, all of them");
+    front.end().await;
+}
+
+#[tokio::test]
 async fn live_streams_end_whichever_process_took_the_right() {
     let (_idp, front) = world().await;
     let (workload, _sidecar) = front.world.running().await;

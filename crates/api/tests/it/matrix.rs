@@ -225,7 +225,7 @@ async fn request(front: &Front, token: &str, method: &Method, path: &str, at: Pl
             body = json!({});
         }
         ("GET", "/api/v1/role-bindings") => {
-            filled = format!("{filled}?scope=session:{}", at.session)
+            filled = format!("{filled}?scope=session:{}", at.session);
         }
         ("GET", "/api/v1/access/explain") => {
             filled = format!("{filled}?action=run.start&resource=session:{}", at.session);

@@ -66,8 +66,11 @@ async fn somebody_signs_in_by_code_and_is_known_with_their_groups() {
     front.end().await;
 }
 
+/// What a test does to a token's claims.
+type Change = fn(&mut Value);
+
 /// Changes of a token's claims that must not pass, by name.
-fn wrong_claims() -> Vec<(&'static str, fn(&mut Value))> {
+fn wrong_claims() -> Vec<(&'static str, Change)> {
     fn now() -> i64 {
         chrono::Utc::now().timestamp()
     }
@@ -229,7 +232,7 @@ async fn a_sign_in_leads_back_to_our_own_page_and_nowhere_else() {
         "evil.test",
     ] {
         // A backslash comes as itself.
-        let query = return_to.replace("%5C", "%5C").replace('\\', "%5C");
+        let query = return_to.replace('\\', "%5C");
         let answer = browser.open(&format!("/login?return_to={query}")).await;
         assert_eq!(answer.status(), 400, "{return_to}");
         assert!(answer.headers().get("location").is_none(), "{return_to}");
@@ -254,7 +257,7 @@ async fn groups_that_are_not_told_are_unknown_and_old_ones_are_not_kept() {
     // The first browser of the same person loses them with the next sign-in.
     let first = Browser::at(&front);
     first.sign_in().await;
-    let changes: [(fn(&mut Value), Value); 5] = [
+    let changes: [(Change, Value); 5] = [
         (|claims| claims["groups"] = json!(["ops", "dev"]), json!(["dev", "ops"])),
         (
             |claims| {
@@ -277,6 +280,26 @@ async fn groups_that_are_not_told_are_unknown_and_old_ones_are_not_kept() {
         assert_eq!(groups().await, expected);
         assert_eq!(first.me().await.body["groups"], expected);
     }
+    front.end().await;
+}
+
+#[tokio::test]
+async fn groups_are_in_the_claim_that_is_configured_and_in_no_other() {
+    let idp = Idp::start().await;
+    let configured = |settings: &mut api::access::OidcSettings| {
+        settings.groups_claim = "realm_access.roles".to_owned();
+        settings.scopes = Some(vec!["roles".to_owned()]);
+    };
+    let front = Front::at_provider(idp.issuer(), configured).await;
+    idp.claims(|claims| claims["realm_access"] = json!({ "roles": ["ops"] }));
+    let browser = Browser::at(&front);
+    assert_eq!(browser.sign_in().await, "/system");
+    assert_eq!(idp.asked()["scope"], "openid roles");
+    assert_eq!(browser.me().await.body["groups"], json!(["ops"]));
+    // The provider's usual claim is there all the same, and is not what was configured.
+    idp.claims(|claims| claims["groups"] = json!(["dev"]));
+    browser.sign_in().await;
+    assert_eq!(browser.me().await.body["groups"], Value::Null);
     front.end().await;
 }
 

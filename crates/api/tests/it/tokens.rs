@@ -1,5 +1,7 @@
 //! API tokens: what they may do, and how a command line gets one.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::{
     browser::Browser,
     front::{Answered, Front, answered},
     idp::Idp,
+    sse::Events,
 };
 
 async fn signed_in() -> (Idp, Front, Browser) {
@@ -151,6 +154,74 @@ async fn a_token_gives_on_no_more_than_it_has() {
     .await
     .unwrap();
     assert!(refusals >= 1, "{refusals}");
+    front.end().await;
+}
+
+#[tokio::test]
+async fn an_admin_sees_everybodys_tokens_and_ends_them_and_nobody_else_does() {
+    let (idp, front, admin) = signed_in().await;
+    idp.set(|behaviour| behaviour.subject = "bob".to_owned());
+    idp.claims(|claims| claims["groups"] = json!([]));
+    let bob = Browser::at(&front);
+    bob.sign_in().await;
+    let token = make(&bob, json!({ "name": "of bob" })).await;
+    make(&admin, json!({ "name": "of the admin" })).await;
+    let list = async |browser: &Browser, query: &str| {
+        answered(browser.request(Method::GET, &format!("/api/v1/tokens{query}"))).await
+    };
+    let revoke = async |browser: &Browser, id: &str| {
+        let path = format!("/api/v1/tokens/{id}");
+        answered(browser.request(Method::DELETE, &path).header("origin", front.url(""))).await
+    };
+    let named = |listed: &Answered, name: &str| {
+        let items = listed.body["items"].as_array().unwrap().clone();
+        items.into_iter().find(|item| item["name"] == name).unwrap_or_default()
+    };
+    let all = list(&admin, "?owner=all").await;
+    let (bobs, admins) = (named(&all, "of bob"), named(&all, "of the admin"));
+    assert_eq!(
+        (&bobs["owner"]["name"], &admins["owner"]["name"]),
+        (&json!("bob"), &json!("alice"))
+    );
+    let (bobs_id, admins_id) = (bobs["id"].as_str().unwrap(), admins["id"].as_str().unwrap());
+    let person = |item: &Value| format!("?owner={}", item["owner"]["id"].as_str().unwrap());
+    let of_bob = list(&admin, &person(&bobs)).await;
+    assert_eq!(of_bob.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list(&admin, "").await.body["items"].as_array().unwrap().len(), 1, "one's own");
+    assert_eq!(list(&admin, "?owner=bob").await.status, 400);
+    // Whoever is no admin has their own.
+    assert_eq!(list(&bob, &person(&bobs)).await.status, 200);
+    for query in ["?owner=all", &person(&admins)] {
+        let refused = list(&bob, query).await;
+        assert_eq!(refused.status, 403, "{query}");
+        assert_eq!(refused.body["missing"]["action"], "token.list-all");
+    }
+    let refused = revoke(&bob, admins_id).await;
+    let nothing = revoke(&bob, &uuid::Uuid::now_v7().to_string()).await;
+    assert_eq!((refused.status.as_u16(), &refused.body), (404, &nothing.body), "not told apart");
+    let refusals = "select count(*) from paddock.event where name = 'actor.command.refused'";
+    let refusals: i64 = sqlx::query_scalar(refusals).fetch_one(front.world.pool()).await.unwrap();
+    assert_eq!(refusals, 1, "that they tried is on their record");
+    // An admin's token that is narrowed is no admin.
+    let narrowed = make(&admin, json!({ "name": "n", "scope": { "role": "maintainer" } })).await;
+    assert_eq!(get(&front, &narrowed, "/api/v1/tokens?owner=all").await.status, 403);
+    // The admin ends it: at once for requests, within five seconds for what is open.
+    let request = front.http.get(front.url("/api/v1/events?topics=sessions")).bearer_auth(&token);
+    let mut events = Events::of(request.send().await.unwrap());
+    assert_eq!(revoke(&admin, bobs_id).await.status, 204);
+    assert_eq!(get(&front, &token, "/api/v1/me").await.status, 401);
+    let ended = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+    assert_eq!(revoke(&admin, bobs_id).await.status, 404, "it is ended");
+    // On the owner's record, by the admin.
+    let (stream, actor): (String, String) = sqlx::query_as(
+        "select stream, actor from paddock.event where name = 'actor.token.revoked'",
+    )
+    .fetch_one(front.world.pool())
+    .await
+    .unwrap();
+    assert_eq!(stream, format!("actor-{}", bobs["owner"]["id"].as_str().unwrap()));
+    assert!(actor.contains(admins["owner"]["id"].as_str().unwrap()), "{actor}");
     front.end().await;
 }
 

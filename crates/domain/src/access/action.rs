@@ -67,6 +67,10 @@ actions! {
     CreateToken = "token.create", Installation, Oneself;
     /// Ends a token of one's own.
     RevokeToken = "token.revoke", Installation, Oneself;
+    /// Lists everybody's tokens, never their values.
+    ListAllTokens = "token.list-all", Installation, Admin;
+    /// Ends a token of anybody's.
+    RevokeAnyToken = "token.revoke-any", Installation, Admin;
     /// Makes a link that signs a browser in as the local user.
     CreateSignInLink = "sign-in-link.create", Installation, Admin;
     /// Sees how the installation's parts are.

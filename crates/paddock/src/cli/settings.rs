@@ -122,7 +122,7 @@ impl Section {
             Self::Retention => Some(settings["retention"]["value"].clone()),
             Self::Profiles => Some(settings["profiles"]["items"].clone()),
             Self::Profile(name) => {
-                let mut profile = self.shown(settings, name)?;
+                let mut profile = Self::shown(settings, name)?;
                 if let Value::Object(fields) = &mut profile {
                     for told in ["name", "source", "configured"] {
                         fields.remove(told);
@@ -133,7 +133,7 @@ impl Section {
         }
     }
 
-    fn shown(&self, settings: &Value, name: &str) -> Option<Value> {
+    fn shown(settings: &Value, name: &str) -> Option<Value> {
         let items = settings["profiles"]["items"].as_array()?;
         items.iter().find(|profile| profile["name"] == name).cloned()
     }
@@ -145,7 +145,7 @@ impl Section {
             Self::AllowList => settings["allow_list"].clone(),
             Self::Retention => settings["retention"].clone(),
             Self::Profiles => settings["profiles"].clone(),
-            Self::Profile(name) => self.shown(settings, name)?,
+            Self::Profile(name) => Self::shown(settings, name)?,
         })
     }
 }

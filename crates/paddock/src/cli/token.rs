@@ -8,6 +8,16 @@ use serde_json::json;
 
 use super::{Client, Server, output, session::without_nulls};
 
+/// With whose they are.
+const ALL_COLUMNS: &[(&str, &str)] = &[
+    ("ID", "/id"),
+    ("OWNER", "/owner/name"),
+    ("OWNER'S ID", "/owner/id"),
+    ("NAME", "/name"),
+    ("ROLE", "/scope/role"),
+    ("EXPIRES", "/expires_at"),
+    ("LAST USED", "/last_used_at"),
+];
 const COLUMNS: &[(&str, &str)] = &[
     ("ID", "/id"),
     ("NAME", "/name"),
@@ -42,9 +52,19 @@ enum Verb {
         session: Option<String>,
     },
     /// List your API tokens that work, the newest first.
-    List,
-    /// End one: requests with it are refused from then on, and its streams close.
-    Revoke { token: String },
+    List {
+        /// Everybody's; for admins.
+        #[arg(long, conflicts_with = "owner")]
+        all: bool,
+        /// Those of this user, by their id; for admins.
+        #[arg(long, value_name = "USER")]
+        owner: Option<uuid::Uuid>,
+    },
+    /// End one: requests with it are refused from then on, and its streams close. An admin ends anybody's.
+    Revoke {
+        /// Its id, as `paddock token list` prints it.
+        token: uuid::Uuid,
+    },
 }
 
 /// Carries out `paddock token …`.
@@ -58,9 +78,12 @@ pub(crate) async fn token(args: TokenArgs, json: bool) -> anyhow::Result<ExitCod
             let made = client.send(Method::POST, "tokens", Some(&body)).await?;
             output::print(json, &made, |made| output::cell(made, "/token"));
         }
-        Verb::List => {
-            let items = client.list("tokens").await?;
-            output::print_list(json, &items, COLUMNS, "no token works");
+        Verb::List { all, owner } => {
+            let whose = if all { Some("all".to_owned()) } else { owner.map(|id| id.to_string()) };
+            let path =
+                whose.as_ref().map_or("tokens".to_owned(), |id| format!("tokens?owner={id}"));
+            let columns = if whose.is_some() { ALL_COLUMNS } else { COLUMNS };
+            output::print_list(json, &client.list(&path).await?, columns, "no token works");
         }
         Verb::Revoke { token } => {
             client.send(Method::DELETE, &format!("tokens/{token}"), None).await?;

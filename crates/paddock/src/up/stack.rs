@@ -287,7 +287,14 @@ impl Stack {
         let pool = crate::serve::connect(database_url.expose())?;
         let context = commands::Context::system();
         let token = api::access::issue_local_token(&pool, &context).await?;
-        let link = api::access::issue_sign_in_link(&pool, &context).await?;
+        // Where people sign in at a provider there are no links.
+        let how = Client::new(url, "")?.get("sign-in").await?;
+        let (path, words) = if how["method"] == "oidc" {
+            ("/".to_owned(), "sign in at the provider")
+        } else {
+            let link = api::access::issue_sign_in_link(&pool, &context).await?;
+            (link, "sign in (once, within ten minutes)")
+        };
         pool.close().await;
         let token_file = self.layout.join("secrets/cli-token");
         write_private(&token_file, token.as_bytes())?;
@@ -297,10 +304,10 @@ impl Stack {
             &serde_json::to_vec_pretty(&announced)?,
         )?;
         if self.json {
-            println!("{}", serde_json::json!({ "url": url, "sign_in": format!("{url}{link}") }));
+            println!("{}", serde_json::json!({ "url": url, "sign_in": format!("{url}{path}") }));
         } else {
             eprintln!("Paddock is at {url}");
-            eprintln!("sign in (once, within ten minutes): {url}{link}");
+            eprintln!("{words}: {url}{path}");
         }
         Client::new(url, &token)
     }

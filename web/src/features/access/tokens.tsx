@@ -1,11 +1,12 @@
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
 import { Copy, KeyRound, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import { asProblem } from '@/api/problem';
 import { queryClient } from '@/api/query';
 import type { Token } from '@/api/types';
-import { harmless } from '@/lib/safe';
+import { useMay } from '@/features/access/query';
+import { harmless, line } from '@/lib/safe';
 import { Badge } from '@/ui/badge';
 import { Button, IconButton } from '@/ui/button';
 import { Card } from '@/ui/card';
@@ -31,6 +32,7 @@ const ROLES = [
 
 /** A page of their own. */
 export function TokensScreen() {
+  const seesAll = useMay('token.list-all');
   return (
     <div className="mx-auto flex max-w-3xl flex-col gap-5 px-4 py-6">
       <h1 className="text-xl font-semibold">API tokens</h1>
@@ -39,37 +41,82 @@ export function TokensScreen() {
         moment.
       </p>
       <Tokens title="Yours" />
+      {seesAll && <AllTokens />}
     </div>
   );
 }
 
 /** One's own API tokens. */
 export function Tokens({ title = 'API tokens' }: { title?: string }) {
-  const tokens = useQuery({
-    queryKey: KEY,
-    queryFn: ({ signal }) =>
-      unwrap(api.GET('/api/v1/tokens', { params: { query: { limit: 200 } }, signal })),
-  });
-  const [revoking, setRevoking] = useState<Token>();
   return (
     <Card title={title}>
       <NewToken />
-      {tokens.isPending && <Skeleton rows={2} />}
-      {tokens.isError && (
-        <ErrorState error={tokens.error} what="the tokens" retry={() => void tokens.refetch()} />
-      )}
-      {tokens.data?.items.length === 0 && (
+      <TokenList />
+    </Card>
+  );
+}
+
+/** Everybody's API tokens, for admins. */
+function AllTokens() {
+  return (
+    <Card title="Everybody’s">
+      <p className="border-b border-line px-4 py-3 text-sm text-soft">
+        You see them as an admin. To end one is on its owner’s record, with your name.
+      </p>
+      <TokenList all />
+    </Card>
+  );
+}
+
+function TokenList({ all = false }: { all?: boolean }) {
+  const may = useMay('token.revoke-any');
+  const tokens = useInfiniteQuery({
+    queryKey: [...KEY, all ? 'all' : 'own'],
+    queryFn: ({ pageParam, signal }) => {
+      const query = {
+        limit: all ? 50 : 200,
+        ...(all ? { owner: 'all' } : {}),
+        ...(pageParam ? { cursor: pageParam } : {}),
+      };
+      return unwrap(api.GET('/api/v1/tokens', { params: { query }, signal }));
+    },
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next,
+  });
+  const [revoking, setRevoking] = useState<Token>();
+  if (tokens.isPending) return <Skeleton rows={2} />;
+  if (tokens.isError) {
+    return (
+      <ErrorState error={tokens.error} what="the tokens" retry={() => void tokens.refetch()} />
+    );
+  }
+  const items = tokens.data.pages.flatMap((page) => page.items);
+  return (
+    <>
+      {items.length === 0 && (
         <EmptyState icon={KeyRound} title="No token">
           The CLI and scripts use tokens; this page does not need one.
         </EmptyState>
       )}
-      <ul>
-        {tokens.data?.items.map((token) => (
-          <Item key={token.id} token={token} revoke={() => setRevoking(token)} />
+      <ul aria-label={all ? 'Everybody’s tokens' : 'Your tokens'}>
+        {items.map((token) => (
+          <Item
+            key={token.id}
+            token={token}
+            whose={all}
+            {...(all && !may ? {} : { revoke: () => setRevoking(token) })}
+          />
         ))}
       </ul>
+      {tokens.hasNextPage && (
+        <div className="border-t border-line p-3 text-center">
+          <Button busy={tokens.isFetchingNextPage} onPress={() => void tokens.fetchNextPage()}>
+            Show older ones
+          </Button>
+        </div>
+      )}
       <Confirm
-        title="Revoke this token?"
+        title={all ? `Revoke a token of ${owner(revoking)}?` : 'Revoke this token?'}
         isOpen={revoking !== undefined}
         onClose={() => setRevoking(undefined)}
         action="Revoke it"
@@ -89,11 +136,25 @@ export function Tokens({ title = 'API tokens' }: { title?: string }) {
         Whatever uses “{harmless(revoking?.name ?? '')}” is refused from then on, and what it has
         open is closed.
       </Confirm>
-    </Card>
+    </>
   );
 }
 
-function Item({ token, revoke }: { token: Token; revoke(): void }) {
+/** Whose a token is, in a few words. */
+function owner(token: Token | undefined): string {
+  if (!token) return '';
+  return line(token.owner.name ?? token.owner.email ?? token.owner.id, 60);
+}
+
+interface ItemProps {
+  token: Token;
+  /** Whether it is said whose it is. */
+  whose: boolean;
+  /** Where it can be. */
+  revoke?: () => void;
+}
+
+function Item({ token, whose, revoke }: ItemProps) {
   const name = harmless(token.name);
   return (
     <li className="flex items-center gap-3 border-b border-line px-4 py-2.5 last:border-0">
@@ -104,6 +165,7 @@ function Item({ token, revoke }: { token: Token; revoke(): void }) {
           {token.scope.session && <Badge>one session</Badge>}
         </div>
         <div className="text-xs text-soft">
+          {whose && `of ${owner(token)} · `}
           made <RelativeTime at={token.created_at} /> · ends <RelativeTime at={token.expires_at} />{' '}
           ·{' '}
           {token.last_used_at ? (
@@ -115,7 +177,7 @@ function Item({ token, revoke }: { token: Token; revoke(): void }) {
           )}
         </div>
       </div>
-      <IconButton icon={Trash2} label={`Revoke ${name}`} onPress={revoke} />
+      {revoke && <IconButton icon={Trash2} label={`Revoke ${name}`} onPress={revoke} />}
     </li>
   );
 }

@@ -128,8 +128,8 @@ function RunForm({ session }: { session?: FormSession }) {
     onSuccess: (id) => void navigate({ to: '/runs/$id', params: { id } }),
   });
   const problem = start.error ? asProblem(start.error) : undefined;
+  const reasoned = egress !== 'full' || why.trim() !== '';
   const submit = () => {
-    const reasoned = egress !== 'full' || why.trim() !== '';
     if (!start.isPending && prompt.trim() !== '' && reasoned && (session || repo)) start.mutate();
   };
 
@@ -281,7 +281,7 @@ function RunForm({ session }: { session?: FormSession }) {
           look="primary"
           type="submit"
           busy={start.isPending}
-          isDisabled={prompt.trim() === '' || !(session || repo)}
+          isDisabled={prompt.trim() === '' || !(session || repo) || !reasoned}
         >
           Start the run
         </Button>
