@@ -67,7 +67,7 @@ impl Credentials {
             return Ok((minted.token.clone(), minted.expires_at));
         }
         let made = self.mint(known, app, repo).await?;
-        let (token, expires_at) = (SecretValue::from(made.token.to_string()), made.expires_at);
+        let (token, expires_at) = (SecretValue::from(made.token), made.expires_at);
         // Kept where a control plane that starts anew finds what it has to end.
         let place = Place::Minted(known.id, run);
         let before = self.store.get(place).await;
@@ -103,7 +103,7 @@ impl Credentials {
             return Ok(minted.token.clone());
         }
         let made = self.mint(known, app, repo).await?;
-        let (token, expires_at) = (SecretValue::from(made.token.to_string()), made.expires_at);
+        let (token, expires_at) = (SecretValue::from(made.token), made.expires_at);
         all.insert(key, Minted { generation, token: token.clone(), expires_at });
         Ok(token)
     }

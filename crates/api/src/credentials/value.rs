@@ -20,6 +20,12 @@ impl From<String> for SecretValue {
     }
 }
 
+impl From<Zeroizing<String>> for SecretValue {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+}
+
 impl<'de> Deserialize<'de> for SecretValue {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Into::into)

@@ -5,7 +5,7 @@ import { ownerLabel, standing } from '@/features/credentials/words';
 const said = (outcome: 'works' | 'refused' | 'unknown', push: boolean | null) =>
   ({ at: '2026-01-01T00:00:00Z', repo: 'a/b', outcome, push, words: 'w' }) as const;
 
-const label = (state: Credential['state'], verified: Credential['verified']) =>
+const label = (state: Credential['state'], verified: NonNullable<Credential['verified']> | null) =>
   standing({ state, verified }).label;
 
 describe('how a credential stands', () => {
