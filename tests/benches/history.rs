@@ -190,6 +190,7 @@ fn requested(session: SessionId, owner: UserId, from: Option<&BundleDigest>) -> 
         disk_mib: 4096,
         max_retries: 2,
         harness: domain::run::Harness::default(),
+        credential: None,
     }
 }
 

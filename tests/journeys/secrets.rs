@@ -32,11 +32,11 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn holds(haystack: &[u8], secret: &str) -> bool {
+pub(crate) fn holds(haystack: &[u8], secret: &str) -> bool {
     forms(secret).iter().any(|form| haystack.windows(form.len()).any(|window| window == form))
 }
 
-fn read_all(dir: &Path, skip: &[&str], into: &mut Vec<(String, Vec<u8>)>) {
+pub(crate) fn read_all(dir: &Path, skip: &[&str], into: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         if skip.iter().any(|name| path.ends_with(name)) {
@@ -54,7 +54,7 @@ fn read_all(dir: &Path, skip: &[&str], into: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-fn dump(data: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn dump(data: &Path) -> anyhow::Result<Vec<u8>> {
     let socket = data.join("postgres/socket");
     let output = std::process::Command::new("pg_dump")
         .args(["-U", "postgres", "-d", "paddock", "-h"])
@@ -64,7 +64,7 @@ fn dump(data: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-fn unpacked_bundles(data: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn unpacked_bundles(data: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     read_all(&data.join("artifacts"), &[], &mut files);
     ensure!(!files.is_empty(), "no bundle was stored");

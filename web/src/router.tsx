@@ -97,6 +97,12 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('@/features/access/access'), 'Access'),
 });
 
+const credentials = createRoute({
+  getParentRoute: () => root,
+  path: '/credentials',
+  component: lazyRouteComponent(() => import('@/features/credentials/credentials'), 'Credentials'),
+});
+
 const design = createRoute({
   getParentRoute: () => root,
   path: '/design',
@@ -114,6 +120,7 @@ export const router = createRouter({
     settings,
     installation,
     access,
+    credentials,
     design,
   ]),
   defaultPendingComponent: () => <Skeleton rows={5} />,

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod bundles;
+pub mod credentials;
 pub mod gateway;
 pub mod github;
 pub mod health;

@@ -22,6 +22,17 @@ macro_rules! names {
     )+};
 }
 
+/// A closed set of words that stands for nothing of the domain's.
+macro_rules! plain {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum $name { $($variant),+ }
+    )+};
+}
+pub(crate) use plain;
+
 names! {
     /// Where a run is in its life.
     RunState of model::RunState {

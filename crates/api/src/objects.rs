@@ -131,6 +131,7 @@ impl Objects {
             deadline_seconds: None,
             linger_seconds: None,
             input_timeout_seconds: None,
+            credential: None,
         };
         let allowance = self.allowance(asker.owner);
         let by = by(asker);

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use commands::{CommandError, StoreError};
-use domain::{binding, run, session, settings};
+use domain::{binding, credential, run, session, settings};
 use projections::{NotACursor, ViewError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -234,6 +234,7 @@ impl From<CommandError> for Problem {
             CommandError::Run(rejection) => run_problem(&rejection),
             CommandError::Settings(rejection) => Self::settings(&rejection),
             CommandError::Binding(rejection) => binding_problem(&rejection),
+            CommandError::Credential(rejection) => credential_problem(&rejection),
             CommandError::IfMatch { actual } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "version-mismatch",
@@ -275,6 +276,14 @@ fn binding_problem(rejection: &binding::Rejection) -> Problem {
     Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
 }
 
+fn credential_problem(rejection: &credential::Rejection) -> Problem {
+    let status = match rejection {
+        credential::Rejection::NotFound => StatusCode::NOT_FOUND,
+        credential::Rejection::Exists | credential::Rejection::Revoked => StatusCode::CONFLICT,
+    };
+    Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
+}
+
 fn run_problem(rejection: &run::Rejection) -> Problem {
     let status = match rejection {
         run::Rejection::NotFound => StatusCode::NOT_FOUND,
@@ -288,6 +297,7 @@ fn run_problem(rejection: &run::Rejection) -> Problem {
         | run::Rejection::NoTurn
         | run::Rejection::Superseded { .. }
         | run::Rejection::NothingToPublish
+        | run::Rejection::OtherCredential
         | run::Rejection::OutOfOrder => StatusCode::CONFLICT,
     };
     Problem::new(status, rejection.code(), &capitalised(&rejection.to_string()))
@@ -344,6 +354,10 @@ impl From<GitHubError> for Problem {
                 "The forge refuses the installation's credential",
             )
             .detail(error),
+            GitHubError::Withheld { .. } => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self::refused(status, "credential-unusable", "credential", error)
+            }
             GitHubError::Rejected { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "forge-refuses", "The forge refuses it")
                     .detail(error.in_words())

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    access::Caller,
+    access::{Allowance, Caller},
     answer::ListBody,
-    github::{BranchInfo, GitHubError, Issue, Page},
+    github::{BranchInfo, GitHub, GitHubError, Issue, Page},
     problem::{Answer, Problem},
     request::{ListQuery, Params, Segments},
     state::AppState,
@@ -56,17 +56,22 @@ fn repository(owner: &str, name: &str) -> Answer<Repository> {
     format!("{owner}/{name}").parse().map_err(|error| Problem::field("repo", error))
 }
 
+/// The forge, as the caller's own credential reaches it where they have one.
+async fn forge(state: &AppState, caller: &Caller, repo: &Repository) -> Answer<GitHub> {
+    state.forge_for(&Allowance::of(state, caller), repo).await
+}
+
 /// Says whether a repository is there and can be worked on.
 #[utoipa::path(get, path = "/api/v1/repositories/{owner}/{name}", operation_id = "getRepository", tag = "repositories",
     params(("owner" = String, Path), ("name" = String, Path)),
     responses((status = 200, description = "It is there", body = RepositoryBody)))]
 pub(crate) async fn get_repository(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Segments((owner, name)): Segments<(String, String)>,
 ) -> Answer<Json<RepositoryBody>> {
     let repo = repository(&owner, &name)?;
-    match state.github.repository(&repo).await {
+    match forge(&state, &caller, &repo).await?.repository(&repo).await {
         Ok(found) => Ok(Json(RepositoryBody {
             can_push: found.why_not_writable().is_none(),
             why_not: found.why_not_writable().map(str::to_owned),
@@ -110,15 +115,16 @@ impl ForgeQuery {
     responses((status = 200, description = "A part of the list", body = ListBody<BranchBody>)))]
 pub(crate) async fn list_branches(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Segments((owner, name)): Segments<(String, String)>,
     Params(query): Params<ForgeQuery>,
 ) -> Answer<Json<ListBody<BranchBody>>> {
     let repo = repository(&owner, &name)?;
     let list = format!("branches {repo} {:?}", query.q);
     let wanted = query.wanted();
+    let forge = forge(&state, &caller, &repo).await?;
     let get = |page| {
-        let (github, repo) = (state.github.clone(), repo.clone());
+        let (github, repo) = (forge.clone(), repo.clone());
         async move { github.branches(&repo, page).await }
     };
     let is = |branch: &BranchInfo| {
@@ -136,15 +142,16 @@ pub(crate) async fn list_branches(
     responses((status = 200, description = "A part of the list", body = ListBody<IssueBody>)))]
 pub(crate) async fn list_issues(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Segments((owner, name)): Segments<(String, String)>,
     Params(query): Params<ForgeQuery>,
 ) -> Answer<Json<ListBody<IssueBody>>> {
     let repo = repository(&owner, &name)?;
     let list = format!("issues {repo} {:?}", query.q);
     let wanted = query.wanted();
+    let forge = forge(&state, &caller, &repo).await?;
     let get = |page| {
-        let (github, repo) = (state.github.clone(), repo.clone());
+        let (github, repo) = (forge.clone(), repo.clone());
         async move { github.issues(&repo, page).await }
     };
     let is = |issue: &Issue| {
@@ -187,10 +194,11 @@ where
     responses((status = 200, description = "The issue", body = IssueBody)))]
 pub(crate) async fn get_issue(
     State(state): State<AppState>,
-    _caller: Caller,
+    caller: Caller,
     Segments((owner, name, number)): Segments<(String, String, u64)>,
 ) -> Answer<Json<IssueBody>> {
-    match state.github.issue(&repository(&owner, &name)?, number).await {
+    let repo = repository(&owner, &name)?;
+    match forge(&state, &caller, &repo).await?.issue(&repo, number).await {
         Ok(issue) => Ok(Json(issue.into())),
         Err(GitHubError::NotFound) => Err(Problem::not_found("issue")),
         Err(error) => Err(error.into()),

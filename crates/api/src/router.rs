@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{self, Gate, PublicRoute, gate, guard},
-    events,
+    credentials, events,
     openapi::{Api, openapi},
     page,
     problem::Problem,
@@ -77,6 +77,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::create_sign_in_link))
         .routes(routes!(access::sign_out))
+        .routes(routes!(credentials::list_credentials, credentials::register_credential))
+        .routes(routes!(credentials::get_credential, credentials::revoke_credential))
+        .routes(routes!(credentials::verify_credential))
+        .routes(routes!(credentials::rotate_credential))
+        .routes(routes!(credentials::list_credential_runs))
         .routes(routes!(roles::list_role_bindings, roles::grant_role))
         .routes(routes!(roles::revoke_role))
         .routes(routes!(roles::explain_access))

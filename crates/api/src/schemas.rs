@@ -1,7 +1,7 @@
 //! JSON Schemas of the events, by wire name and version.
 
 use axum::Json;
-use domain::{actor, binding, codec::current_schema, log, run, session, settings};
+use domain::{actor, binding, codec::current_schema, credential, log, run, session, settings};
 use schemars::schema_for;
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ pub(crate) async fn get_schema(
         Some("run") => schema_for!(run::Event),
         Some("actor") => schema_for!(actor::Event),
         Some("binding") => schema_for!(binding::Event),
+        Some("credential") => schema_for!(credential::Event),
         Some("log") => schema_for!(log::Event),
         Some("settings") => schema_for!(settings::Event),
         _ => return Err(unknown()),

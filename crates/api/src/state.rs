@@ -1,18 +1,20 @@
 use std::sync::Arc;
 
 use commands::{Commands, access::Authority};
-use domain::stream::StreamId;
+use domain::{github::Repository, stream::StreamId};
 use projections::Views;
 use sqlx::PgPool;
 use url::Url;
 
 use crate::{
-    access::Access,
+    access::{Access, Allowance},
     bundles::Bundles,
+    credentials::Credentials,
     gateway::Decisions,
     github::GitHub,
     link::Links,
     output::Outputs,
+    problem::Answer,
     pulls::PullChecks,
     settings::{Configured, Installation},
     system::System,
@@ -29,6 +31,8 @@ pub struct AppState {
     pub views: Views,
     /// The forge.
     pub github: GitHub,
+    /// What requests to it carry, where that is not the installation's own token.
+    pub credentials: Credentials,
     /// Stored output.
     pub outputs: Outputs,
     /// Stored bundles.
@@ -61,6 +65,17 @@ pub struct Settings {
 impl AppState {
     pub(crate) fn pool(&self) -> &PgPool {
         self.commands.pool()
+    }
+
+    /// The forge, as somebody's requests about a repository reach it.
+    pub(crate) async fn forge_for(
+        &self,
+        allowance: &Allowance,
+        repo: &Repository,
+    ) -> Answer<GitHub> {
+        // Where somebody has several, the installation's own token has to do to look.
+        let credential = crate::credentials::choose(self, allowance, None).await.unwrap_or(None);
+        Ok(self.credentials.forge_with(credential, repo).await?)
     }
 
     /// Where the settings that people may change are asked for.

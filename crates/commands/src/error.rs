@@ -1,6 +1,7 @@
 use domain::{
     binding,
     codec::DecodeError,
+    credential,
     ids::{CorrelationId, EventId, StreamVersion},
     run, session, settings,
 };
@@ -20,6 +21,9 @@ pub enum CommandError {
     /// The binding refuses it.
     #[error(transparent)]
     Binding(#[from] binding::Rejection),
+    /// The credential refuses it.
+    #[error(transparent)]
+    Credential(#[from] credential::Rejection),
     /// The caller's `If-Match` is not the stream's version.
     #[error("the stream is at version {actual}")]
     IfMatch {
@@ -47,6 +51,7 @@ impl CommandError {
             Self::Run(rejection) => Some(rejection.code()),
             Self::Settings(rejection) => Some(rejection.code()),
             Self::Binding(rejection) => Some(rejection.code()),
+            Self::Credential(rejection) => Some(rejection.code()),
             Self::IfMatch { .. } => Some("if-match"),
             Self::KeyReused => Some("idempotency-key-reused"),
             Self::Contended | Self::Store(_) => None,

@@ -60,7 +60,8 @@ impl SettingsLog {
             | Event::Run(_)
             | Event::Actor(_)
             | Event::Log(_)
-            | Event::Binding(_) => None,
+            | Event::Binding(_)
+            | Event::Credential(_) => None,
         })
     }
 

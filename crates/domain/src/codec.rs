@@ -79,6 +79,7 @@ pub fn encode(event: &Event) -> Encoded {
         Event::Log(event) => encode_tagged(event),
         Event::Settings(event) => encode_tagged(event),
         Event::Binding(event) => encode_tagged(event),
+        Event::Credential(event) => encode_tagged(event),
     }
 }
 
@@ -99,6 +100,7 @@ pub fn decode(
         StreamKind::Log => Event::Log(decode_tagged(tagged).map_err(unknown)?),
         StreamKind::Settings => Event::Settings(decode_tagged(tagged).map_err(unknown)?),
         StreamKind::Binding => Event::Binding(decode_tagged(tagged).map_err(unknown)?),
+        StreamKind::Credential => Event::Credential(decode_tagged(tagged).map_err(unknown)?),
     })
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actor, binding,
+    actor, binding, credential,
     ids::{CorrelationId, EventId, Generation, Position, RunId, StreamVersion, UserId},
     log, run, session, settings,
     stream::StreamId,
@@ -25,6 +25,8 @@ pub enum Event {
     Settings(settings::Event),
     /// Of a role binding's stream.
     Binding(binding::Event),
+    /// Of a credential's stream.
+    Credential(credential::Event),
 }
 
 impl From<session::Event> for Event {
@@ -48,6 +50,12 @@ impl From<actor::Event> for Event {
 impl From<binding::Event> for Event {
     fn from(event: binding::Event) -> Self {
         Self::Binding(event)
+    }
+}
+
+impl From<credential::Event> for Event {
+    fn from(event: credential::Event) -> Self {
+        Self::Credential(event)
     }
 }
 
@@ -98,18 +106,21 @@ pub enum Part {
     Publisher,
     /// Lets go of what nothing will read again.
     Retention,
+    /// Hands credentials to what a run asks of the forge.
+    Broker,
     /// An operator at the command line of the installation itself.
     Operator,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Admission,
         Self::Adapter,
         Self::Deadlines,
         Self::Publisher,
         Self::Retention,
+        Self::Broker,
         Self::Operator,
     ];
 
@@ -122,6 +133,7 @@ impl Part {
             Self::Deadlines => "deadlines",
             Self::Publisher => "publisher",
             Self::Retention => "retention",
+            Self::Broker => "broker",
             Self::Operator => "operator",
         }
     }

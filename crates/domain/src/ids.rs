@@ -44,6 +44,8 @@ uuid_id!(
     BindingId,
     /// A credential for a forge.
     CredentialId,
+    /// The place of one value of a credential in the secret store; drawn at random, and says nothing of it.
+    ValueId,
     /// What one command caused: shared by all the events it appended.
     CorrelationId,
 );

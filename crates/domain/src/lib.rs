@@ -8,6 +8,7 @@ pub mod access;
 pub mod actor;
 pub mod binding;
 pub mod codec;
+pub mod credential;
 pub mod event;
 pub mod github;
 pub mod ids;

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{BindingId, RunId, SessionId, UserId};
+use crate::ids::{BindingId, CredentialId, RunId, SessionId, UserId};
 
 /// The kinds of streams. Wire names are permanent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,12 +23,21 @@ pub enum StreamKind {
     Settings,
     /// One role of one subject in one scope.
     Binding,
+    /// One credential for the forge.
+    Credential,
 }
 
 impl StreamKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Session, Self::Run, Self::Actor, Self::Log, Self::Settings, Self::Binding];
+    pub const ALL: [Self; 7] = [
+        Self::Session,
+        Self::Run,
+        Self::Actor,
+        Self::Log,
+        Self::Settings,
+        Self::Binding,
+        Self::Credential,
+    ];
 
     /// The permanent wire name.
     #[must_use]
@@ -40,6 +49,7 @@ impl StreamKind {
             Self::Log => "log",
             Self::Settings => "settings",
             Self::Binding => "binding",
+            Self::Credential => "credential",
         }
     }
 }
@@ -84,6 +94,12 @@ impl From<BindingId> for StreamId {
     }
 }
 
+impl From<CredentialId> for StreamId {
+    fn from(id: CredentialId) -> Self {
+        Self { kind: StreamKind::Credential, id: id.0 }
+    }
+}
+
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.kind.as_str(), self.id.as_hyphenated())
@@ -93,7 +109,8 @@ impl fmt::Display for StreamId {
 /// Why a text is not a stream's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a stream is named <kind>-<uuid>, with kind one of session, run, actor, log, settings, binding"
+    "a stream is named <kind>-<uuid>, with kind one of session, run, actor, log, settings, binding, \
+     credential"
 )]
 pub struct NotAStream;
 

@@ -57,8 +57,13 @@ impl Control {
         self.http.post(url)
     }
 
+    /// Sends, whatever the status of the answer is.
+    pub(crate) async fn send_any(&self, request: RequestBuilder) -> Result<Response, ControlError> {
+        request.send().await.map_err(ControlError::unreachable)
+    }
+
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ControlError> {
-        let answer = request.send().await.map_err(ControlError::unreachable)?;
+        let answer = self.send_any(request).await?;
         let status = answer.status();
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             Ok(answer)

@@ -12,6 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     answer::{Body, Refusal},
+    credential::Credentials,
     decision::{Asked, DecisionLog, Kind, Record},
     limits::Limits,
     policy::{Mode, Policy},
@@ -23,6 +24,8 @@ use crate::{
 pub(crate) struct Gateway {
     pub(crate) model: Option<Upstream>,
     pub(crate) git: Upstream,
+    /// What runs carry there in place of the gateway's own token.
+    pub(crate) credentials: Credentials,
     pub(crate) allow: Vec<HostRule>,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) log: DecisionLog,

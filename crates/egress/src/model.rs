@@ -60,6 +60,7 @@ pub(crate) async fn pass(door: Door, path: &str, request: Request<Incoming>) -> 
         query: None,
         headers: select(&parts.headers, &UP),
         body: reqwest::Body::wrap(Metered::new(body, record.clone(), Way::Up, PATIENCE)),
+        credential: None,
     };
     upstream.pass(outgoing, keeps, &record).await
 }

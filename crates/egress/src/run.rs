@@ -2,17 +2,19 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, sync::Arc};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin,
     config::Config,
     control::Control,
+    credential::Credentials,
     decision::{DecisionLog, Reporter},
     gateway::{Doors, Gateway},
     limits::Limits,
     listener::Listeners,
-    policy::{PolicyFile, Puller},
+    policy::{Policies, Policy, PolicyFile, Puller},
     proxy::{self, Network},
     tunnel,
     upstream::Upstream,
@@ -54,9 +56,11 @@ pub async fn run_on(
     let log = DecisionLog::open(&config.state.join("decisions.jsonl"))
         .map_err(|error| Error::Io("the journal of decisions", error))?;
     let control = Control::new(&config.control_url, &config.control_token)?;
+    let credentials = Credentials::new(control.clone());
     let gateway = Arc::new(Gateway {
         model: config.model.as_ref().map(Upstream::model).transpose()?,
         git: Upstream::git(&config.git)?,
+        credentials: credentials.clone(),
         allow: config.allow,
         network,
         log: log.clone(),
@@ -84,6 +88,7 @@ pub async fn run_on(
     let drained = CancellationToken::new();
     let reporter = tokio::spawn(Reporter { control, log: log.clone() }.run(drained.clone()));
     let pulling = tokio::spawn(puller.run(shutdown.clone()));
+    let forgetting = tokio::spawn(forget(credentials, policies.clone(), shutdown.clone()));
     let serving = admin.map(|listener| {
         tokio::spawn(admin::serve(listener, log, policies.clone(), shutdown.clone()))
     });
@@ -96,11 +101,32 @@ pub async fn run_on(
         let _ = tunnel.await;
     }
     drained.cancel();
-    let _ = tokio::join!(reporter, pulling);
+    let _ = tokio::join!(reporter, pulling, forgetting);
     if let Some(serving) = serving {
         let _ = serving.await;
     }
     Ok(())
+}
+
+/// Lets go of credentials as soon as the policies say that they count no longer.
+async fn forget(
+    credentials: Credentials,
+    mut policies: watch::Receiver<Option<Policies>>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let wanted = policies.borrow_and_update().as_ref().map(|policies| {
+            let of = |policy: &Policy| Some((policy.run, policy.credential?));
+            policies.runs.iter().filter_map(of).collect()
+        });
+        if let Some(wanted) = wanted {
+            credentials.keep_only(&wanted);
+        }
+        let changed = shutdown.run_until_cancelled(policies.changed()).await;
+        if !matches!(changed, Some(Ok(()))) {
+            return;
+        }
+    }
 }
 
 fn prepare(config: &Config) -> io::Result<()> {

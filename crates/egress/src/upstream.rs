@@ -1,12 +1,13 @@
 //! The two configured servers: dialled as configured, with their credential, redirects never
 //! followed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     Error,
@@ -24,11 +25,37 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 pub(crate) struct Upstream {
     http: reqwest::Client,
     base: Url,
-    authorization: Option<HeaderValue>,
-    /// The credential in its two forms, which no answer may hold.
-    needles: [Option<Needle>; 2],
+    /// Its own credential.
+    own: Option<Arc<Injected>>,
     /// What it is called towards the sandbox.
     name: &'static str,
+}
+
+/// A credential as requests carry it. Without `Debug`: it is a secret.
+pub(crate) struct Injected {
+    authorization: HeaderValue,
+    /// The credential in its two forms, which no answer may hold.
+    needles: [Option<Needle>; 2],
+}
+
+impl Injected {
+    fn new(secret: &str, text: &Zeroizing<String>, name: &'static str) -> Result<Self, Error> {
+        let encoded = text.split_once(' ').map_or("", |(_, encoded)| encoded);
+        let needles = [Needle::new(secret), Needle::new(encoded).filter(|_| encoded != secret)];
+        let mut authorization = HeaderValue::from_str(text).map_err(|_| Error::Credential(name))?;
+        authorization.set_sensitive(true);
+        Ok(Self { authorization, needles })
+    }
+}
+
+/// A forge's token as git sends it: the password of `x-access-token`.
+pub(crate) fn git_credential(token: &str) -> Result<Injected, Error> {
+    Injected::new(token, &basic(token), "git")
+}
+
+fn basic(token: &str) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("x-access-token:{token}"));
+    Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
 }
 
 /// A request to a path below the base URL.
@@ -39,12 +66,14 @@ pub(crate) struct Outgoing {
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: reqwest::Body,
+    /// What it carries in place of the upstream's own credential.
+    pub(crate) credential: Option<Arc<Injected>>,
 }
 
 impl Upstream {
     /// The model provider: `Authorization: Bearer <key>`.
     pub(crate) fn model(config: &config::Upstream) -> Result<Self, Error> {
-        let bearer = |key: &Secret| format!("Bearer {}", key.expose());
+        let bearer = |key: &Secret| Zeroizing::new(format!("Bearer {}", key.expose()));
         // A connection that the provider closes just as it is used again would fail the request: the
         // body went by and cannot be sent twice.
         Self::new(config, "model", bearer, |http| http.pool_idle_timeout(Duration::from_secs(5)))
@@ -52,19 +81,14 @@ impl Upstream {
 
     /// The forge: the token as the password of `x-access-token`.
     pub(crate) fn git(config: &config::Upstream) -> Result<Self, Error> {
-        let basic = |token: &Secret| {
-            format!(
-                "Basic {}",
-                BASE64_STANDARD.encode(format!("x-access-token:{}", token.expose()))
-            )
-        };
+        let basic = |token: &Secret| basic(token.expose());
         Self::new(config, "git", basic, |http| http.pool_max_idle_per_host(0))
     }
 
     fn new(
         config: &config::Upstream,
         name: &'static str,
-        authorization_of: impl Fn(&Secret) -> String,
+        authorization_of: impl Fn(&Secret) -> Zeroizing<String>,
         tune: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Result<Self, Error> {
         let url = &config.url;
@@ -72,17 +96,10 @@ impl Upstream {
         if !matches!(url.scheme(), "http" | "https") || !plain {
             return Err(Error::Upstream(name));
         }
-        let mut needles = [None, None];
-        let mut authorization = None;
-        if let Some(secret) = &config.credential {
-            let text = authorization_of(secret);
-            let encoded = text.split_once(' ').map_or("", |(_, encoded)| encoded);
-            needles[0] = Needle::new(secret.expose());
-            needles[1] = Needle::new(encoded).filter(|_| encoded != secret.expose());
-            let mut value = HeaderValue::from_str(&text).map_err(|_| Error::Credential(name))?;
-            value.set_sensitive(true);
-            authorization = Some(value);
-        }
+        let own = config.credential.as_ref().map(|secret| {
+            Injected::new(secret.expose(), &authorization_of(secret), name).map(Arc::new)
+        });
+        let own = own.transpose()?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -95,7 +112,7 @@ impl Upstream {
             .connect_timeout(CONNECT);
         let mut base = config.url.clone();
         base.set_fragment(None);
-        Ok(Self { http: tune(http).build()?, base, authorization, needles, name })
+        Ok(Self { http: tune(http).build()?, base, own, name })
     }
 
     /// For the record.
@@ -122,8 +139,9 @@ impl Upstream {
         }
         let request = self.http.request(outgoing.method, url);
         let mut request = request.headers(outgoing.headers).body(outgoing.body);
-        if let Some(value) = &self.authorization {
-            request = request.header(header::AUTHORIZATION, value.clone());
+        let credential = outgoing.credential.or_else(|| self.own.clone());
+        if let Some(credential) = &credential {
+            request = request.header(header::AUTHORIZATION, credential.authorization.clone());
         }
         let sent = tokio::select! {
             sent = request.send() => sent.map_err(Some),
@@ -131,7 +149,7 @@ impl Upstream {
             () = record.idle(PATIENCE) => Err(None),
         };
         let response = match sent {
-            Ok(answer) => self.answer(answer, keep, record),
+            Ok(answer) => self.answer(answer, credential.as_deref(), keep, record),
             Err(error) => self.unreachable(error),
         };
         record.status(response.status().as_u16());
@@ -141,6 +159,7 @@ impl Upstream {
     fn answer(
         &self,
         answer: reqwest::Response,
+        credential: Option<&Injected>,
         keep: impl Fn(&HeaderName) -> bool,
         record: &Record,
     ) -> Response<Body> {
@@ -160,12 +179,13 @@ impl Upstream {
         let answer: http::Response<reqwest::Body> = answer.into();
         let (parts, body) = answer.into_parts();
         let body = Metered::new(body, record.clone(), Way::Down, PATIENCE);
-        let [plain, encoded] = self.needles.clone();
+        let needles = credential.map(|credential| credential.needles.clone()).unwrap_or_default();
+        let [plain, encoded] = needles.clone();
         let body = Redacted::new(Redacted::new(body, plain), encoded);
         let mut response = Response::new(body.boxed_unsync());
         *response.status_mut() = status;
         for (name, value) in &parts.headers {
-            let tells = self.needles.iter().flatten().any(|needle| needle.is_in(value.as_bytes()));
+            let tells = needles.iter().flatten().any(|needle| needle.is_in(value.as_bytes()));
             if keep(name) && !tells {
                 response.headers_mut().append(name, value.clone());
             }

@@ -13,6 +13,7 @@ mod objects;
 mod plan;
 mod pod;
 mod review;
+mod secrets;
 mod seen;
 mod story;
 
@@ -24,3 +25,4 @@ pub use network::policies;
 pub use objects::{Asked, Refused, Requests};
 pub use pod::{AUDIENCE, pod};
 pub use review::Reviewer;
+pub use secrets::Secrets;

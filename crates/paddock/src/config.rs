@@ -138,6 +138,13 @@ layered!(
         /// A file that holds a token with the right to push and to open pull requests.
         #[arg(long, env = "PADDOCK_GITHUB_TOKEN_FILE", value_name = "FILE")]
         github_token_file: PathBuf,
+        /// Where the credentials that people register are kept: file:///directory, sealed with the key in it, or
+        /// kubernetes://namespace, as its Secrets. A directory of the data directory unless told otherwise.
+        #[arg(long, env = "PADDOCK_CREDENTIAL_STORE", value_name = "URL")]
+        credential_store: Url,
+        /// Whether people may register classic tokens, which are good for every repository of their owner.
+        #[arg(long, env = "PADDOCK_CLASSIC_TOKENS", value_name = "BOOL")]
+        classic_tokens: bool,
         /// Where bundles are kept: file:///directory, or s3://bucket/prefix with the AWS_* variables for the rest.
         #[arg(long, env = "PADDOCK_ARTIFACT_STORE", value_name = "URL")]
         artifact_store: Url,
@@ -272,6 +279,33 @@ fn admins(text: Option<&str>) -> anyhow::Result<Vec<ConfiguredAdmin>> {
     names
         .map(|name| name.parse().map_err(|words| anyhow::anyhow!("admins = {name}: it {words}")))
         .collect()
+}
+
+/// Where credentials are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CredentialStore {
+    /// Sealed files on this machine.
+    Directory(PathBuf),
+    /// Secrets in this namespace of the cluster.
+    Kubernetes(String),
+}
+
+impl TryFrom<&Url> for CredentialStore {
+    type Error = anyhow::Error;
+
+    fn try_from(url: &Url) -> anyhow::Result<Self> {
+        let namespace = url.host_str().filter(|host| !host.is_empty());
+        match (url.scheme(), namespace, url.to_file_path()) {
+            ("file", None, Ok(dir)) => Ok(Self::Directory(dir)),
+            ("kubernetes", Some(namespace), _) if matches!(url.path(), "" | "/") => {
+                Ok(Self::Kubernetes(namespace.to_owned()))
+            }
+            _ => {
+                bail!("credential_store = {url}: it is file:///directory or kubernetes://namespace")
+            }
+        }
+    }
 }
 
 /// What runs on Kubernetes are made with.
@@ -410,6 +444,8 @@ pub(crate) struct Effective {
     pub(crate) github_api_url: Url,
     pub(crate) github_url: Url,
     pub(crate) github_token: Option<Secret>,
+    pub(crate) credential_store: CredentialStore,
+    pub(crate) classic_tokens: bool,
     pub(crate) artifact_store: Url,
     pub(crate) gateway_token: Secret,
     pub(crate) model: String,
@@ -482,6 +518,11 @@ impl ServeArgs {
                 None => Url::parse(DEFAULT_GITHUB_URL)?,
             },
             github_token: settings.github_token_file.as_deref().map(read_secret).transpose()?,
+            credential_store: match &settings.credential_store {
+                Some(url) => url.try_into()?,
+                None => CredentialStore::Directory(data_dir.join("credentials")),
+            },
+            classic_tokens: settings.classic_tokens.unwrap_or(false),
             artifact_store,
             gateway_token: read_secret(&required(
                 settings.gateway_token_file,
@@ -667,6 +708,18 @@ mod tests {
         let error = installation(&settings, wrong).unwrap_err().to_string();
         for field in ["max_runs", "egress_allow[0]", "large.memory_mib", "large.env.A_TOKEN"] {
             assert!(error.contains(field), "{field}: {error}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_kept_in_a_directory_or_in_a_namespace() {
+        let of = |text: &str| CredentialStore::try_from(&Url::parse(text).unwrap());
+        let directory = CredentialStore::Directory("/var/lib/x".into());
+        assert_eq!(of("file:///var/lib/x").unwrap(), directory);
+        let namespace = CredentialStore::Kubernetes("paddock".to_owned());
+        assert_eq!(of("kubernetes://paddock").unwrap(), namespace);
+        for text in ["s3://bucket", "kubernetes:///x", "kubernetes://a/b", "file://host/x"] {
+            assert!(of(text).is_err(), "{text}");
         }
     }
 

@@ -238,7 +238,7 @@ impl Touched {
             Event::Binding(_) => {
                 self.bindings.insert(id);
             }
-            Event::Actor(_) | Event::Log(_) | Event::Settings(_) => {}
+            Event::Actor(_) | Event::Log(_) | Event::Settings(_) | Event::Credential(_) => {}
         }
     }
 }
@@ -389,8 +389,8 @@ async fn store_sessions(
 /// What becomes of a run's row that is there already.
 const RUN_AGAIN: &str = "on conflict (id) do update
          set queued = excluded.queued, active = excluded.active, workload = excluded.workload,
-             publishing = excluded.publishing, due = excluded.due, version = excluded.version,
-             body = excluded.body";
+             publishing = excluded.publishing, due = excluded.due, credential = excluded.credential,
+             version = excluded.version, body = excluded.body";
 
 async fn store_runs(
     connection: &mut PgConnection,
@@ -403,11 +403,12 @@ async fn store_runs(
     }
     let bodies = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(set.sql(&format!(
-        "insert into {{run}} (id, session, owner, queued, active, workload, publishing, due, version, body)
-         select i, s, o, q, a, w, p, d, v, b::json
+        "insert into {{run}} (id, session, owner, queued, active, workload, publishing, due, credential,
+                             version, body)
+         select i, s, o, q, a, w, p, d, c, v, b::json
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::text[],
-                     $7::timestamptz[], $8::timestamptz[], $9::bigint[], $10::text[])
-              t(i, s, o, q, a, w, p, d, v, b)
+                     $7::timestamptz[], $8::timestamptz[], $9::uuid[], $10::bigint[], $11::text[])
+              t(i, s, o, q, a, w, p, d, c, v, b)
          {again}",
     )))
     .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
@@ -418,6 +419,7 @@ async fn store_runs(
     .bind(rows.iter().map(|row| row.workload.as_str()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.publishing.next).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.due()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.credential.as_ref().map(|used| used.id.0)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.version.0.cast_signed()).collect::<Vec<_>>())
     .bind(bodies)
     .execute(connection)

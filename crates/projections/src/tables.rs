@@ -42,7 +42,7 @@ impl Set {
 
 /// The shape of the rows. Raise it with every change of `model` or of the definitions below: read models of
 /// another shape are built anew before anything is served.
-pub(crate) const SHAPE: i32 = 4;
+pub(crate) const SHAPE: i32 = 5;
 
 /// The columns beside `body` are what lists and the background tasks look for; `body` is the whole row as
 /// `model` has it. Names of constraints and indexes are PostgreSQL's own, so that both sets have them.
@@ -73,6 +73,7 @@ create table {run} (
   workload   text   not null,
   publishing timestamptz,
   due        timestamptz,
+  credential uuid,
   version    bigint not null,
   body       json   not null
 );
@@ -80,6 +81,7 @@ create index on {run} (session, id);
 create index on {run} (id) where queued or active or workload <> 'none';
 create index on {run} (publishing) where publishing is not null;
 create index on {run} (due) where due is not null;
+create index on {run} (credential, id) where credential is not null;
 create table {run_timeline} (
   run        uuid   not null,
   version    bigint not null,

@@ -22,7 +22,7 @@ struct Arguments {
     /// The file that says where it listens.
     #[arg(long)]
     announce: PathBuf,
-    /// A file of tokens, one a line: `SECRET [read|write] [OWNER/NAME …]`. Without more than the secret a
+    /// A file of tokens, one a line: `SECRET [read|write] [expires=TIME] [OWNER/NAME …]`. Without more than the secret a
     /// token may write, and to every repository.
     #[arg(long, value_name = "FILE", required_unless_present = "token")]
     token_file: Option<PathBuf>,

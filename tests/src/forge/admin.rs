@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Forge, NewRepository, faults::Fault, token::Caller};
@@ -47,6 +48,29 @@ pub(super) async fn requests(State(forge): Shared) -> Json<Value> {
         "requests": forge.requests.all(),
         "pull_requests": forge.pull_requests(),
     }))
+}
+
+/// A token in the text form of a file of tokens; its secret alone where it is ended.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenText {
+    token: String,
+}
+
+/// Takes a token from now on.
+pub(super) async fn take_token(State(forge): Shared, Json(text): Json<TokenText>) -> Response {
+    match text.token.parse() {
+        Ok(token) => {
+            forge.take_token(token);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
+    }
+}
+
+/// Ends a token, as its owner does on GitHub.
+pub(super) async fn end_token(State(forge): Shared, Json(text): Json<TokenText>) -> StatusCode {
+    if forge.end_token(&text.token) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
 /// Makes a repository.

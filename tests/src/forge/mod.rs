@@ -6,6 +6,7 @@
 
 mod admin;
 mod answers;
+mod apps;
 mod bare;
 mod faults;
 mod git_http;

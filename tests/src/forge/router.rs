@@ -4,10 +4,10 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
-    routing::{any, get, post},
+    routing::{any, delete, get, post},
 };
 
-use super::{Forge, Token, admin, faults, git_http, pages, requests, rest};
+use super::{Forge, Token, admin, apps, faults, git_http, pages, requests, rest};
 use crate::serving::{Serving, serve};
 
 /// How to start a forge.
@@ -39,6 +39,10 @@ pub async fn start(config: Config) -> anyhow::Result<(Arc<Forge>, Serving)> {
 pub fn router(forge: Arc<Forge>) -> Router {
     let rest = Router::new()
         .route("/user", get(rest::user))
+        .route("/app", get(apps::itself))
+        .route("/app/installations/{id}/access_tokens", post(apps::mint))
+        .route("/installation/token", delete(apps::end))
+        .route("/repos/{owner}/{name}/installation", get(apps::installation))
         .route("/repos/{owner}/{name}", get(rest::repository))
         .route("/repos/{owner}/{name}/branches", get(rest::branches))
         .route("/repos/{owner}/{name}/branches/{*branch}", get(rest::branch))
@@ -54,6 +58,8 @@ pub fn router(forge: Arc<Forge>) -> Router {
     let tests = Router::new()
         .route("/faults", get(admin::faults).post(admin::add_fault).delete(admin::end_faults))
         .route("/requests", get(admin::requests))
+        .route("/tokens", post(admin::take_token).delete(admin::end_token))
+        .route("/apps", post(apps::add))
         .route("/repositories", post(admin::create_repository))
         .layer(from_fn_with_state(Arc::clone(&forge), admin::guard));
     let unknown = Router::new()

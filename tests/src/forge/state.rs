@@ -5,7 +5,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Token, bare::Bare, faults::Faults, requests::Requests};
+use super::{Token, apps::App, bare::Bare, faults::Faults, requests::Requests};
 
 /// The name of everybody who works on the forge.
 pub(super) const NOBODY: &str = "octo-bot";
@@ -17,7 +17,9 @@ pub struct Forge {
     /// Its address.
     pub(super) url: String,
     /// Who may call.
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Mutex<Vec<Token>>,
+    /// The apps that it knows.
+    pub(super) apps: Mutex<Vec<App>>,
     /// What is to go wrong.
     pub(super) faults: Faults,
     /// What was asked.
@@ -111,7 +113,8 @@ impl Forge {
         Ok(Arc::new(Self {
             data: std::path::absolute(data)?,
             url: url.to_owned(),
-            tokens,
+            tokens: Mutex::new(tokens),
+            apps: Mutex::default(),
             faults: Faults::default(),
             requests: Requests::default(),
             kept: Mutex::new(kept),

@@ -1,7 +1,12 @@
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{MutexGuard, PoisonError},
+};
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
+use chrono::{DateTime, Utc};
 
 use super::{Forge, state::Repository};
 
@@ -14,14 +19,17 @@ pub enum Rights {
     Write,
 }
 
-/// A token, as text `SECRET [read|write] [OWNER/NAME …]`, the parts separated by blanks or commas. Without
-/// more it may write, and to every repository.
+/// A token, as text `SECRET [read|write] [expires=TIME] [OWNER/NAME …]`, the parts separated by blanks or commas.
+/// Without more it may write, to every repository, for ever.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     secret: String,
     rights: Rights,
     /// All of them, where there are none.
     repositories: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    /// It was ended: it is one that is known, and good for nothing.
+    ended: bool,
 }
 
 /// What is wrong with a token's text.
@@ -29,7 +37,7 @@ pub struct Token {
 pub enum TokenError {
     /// There is no secret.
     Empty,
-    /// A part is neither `read` nor `write` nor `OWNER/NAME`.
+    /// A part is neither `read` nor `write` nor `expires=TIME` nor `OWNER/NAME`.
     Unknown,
 }
 
@@ -38,7 +46,7 @@ impl fmt::Display for TokenError {
         f.write_str(match self {
             Self::Empty => "a token is empty",
             // Without the part: it may be a secret.
-            Self::Unknown => "a token's part is neither read nor write nor a repository OWNER/NAME",
+            Self::Unknown => "a token's part is neither read nor write nor expires=TIME nor a repository OWNER/NAME",
         })
     }
 }
@@ -51,11 +59,21 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, TokenError> {
         let mut parts = text.split([' ', '\t', ',']).filter(|part| !part.is_empty());
         let secret = parts.next().ok_or(TokenError::Empty)?.to_owned();
-        let mut token = Self { secret, rights: Rights::Write, repositories: vec![] };
+        let mut token = Self {
+            secret,
+            rights: Rights::Write,
+            repositories: vec![],
+            expires_at: None,
+            ended: false,
+        };
         for part in parts {
             match part {
                 "read" => token.rights = Rights::Read,
                 "write" => token.rights = Rights::Write,
+                _ if part.starts_with("expires=") => {
+                    let time = part.trim_start_matches("expires=").parse();
+                    token.expires_at = Some(time.map_err(|_| TokenError::Unknown)?);
+                }
                 _ if part.contains('/') => token.repositories.push(part.to_lowercase()),
                 _ => return Err(TokenError::Unknown),
             }
@@ -78,6 +96,26 @@ impl Token {
     pub fn all_in(text: &str) -> Result<Vec<Self>, TokenError> {
         let lines = text.lines().map(str::trim);
         lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::parse).collect()
+    }
+
+    /// One that an app's key made: of one repository, for an hour.
+    pub(super) fn minted(secret: &str, repo: &str, expires_at: DateTime<Utc>) -> Self {
+        Self {
+            secret: secret.to_owned(),
+            rights: Rights::Write,
+            repositories: vec![repo.to_lowercase()],
+            expires_at: Some(expires_at),
+            ended: false,
+        }
+    }
+
+    /// When it expires, as GitHub says it.
+    pub(super) fn expiry(&self) -> Option<String> {
+        self.expires_at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    }
+
+    fn is_good(&self) -> bool {
+        !self.ended && self.expires_at.is_none_or(|at| at > Utc::now())
     }
 
     fn rights_to(&self, repo: &Repository) -> Option<Rights> {
@@ -106,10 +144,16 @@ impl Caller {
     /// Whose request it is; a token comes as git or as a REST client sends it.
     pub(super) fn of(forge: &Forge, headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(header::AUTHORIZATION) else { return Self::Anonymous };
+        let tokens = forge.tokens();
         let known = value.to_str().ok().and_then(secret_in).and_then(|secret| {
-            forge.tokens.iter().enumerate().find(|(_, token)| token.secret == secret)
+            tokens.iter().enumerate().find(|(_, token)| token.secret == secret && token.is_good())
         });
         known.map_or(Self::Wrong, |(at, token)| Self::Known(at + 1, token.clone()))
+    }
+
+    /// The text that a caller's header holds.
+    pub(super) fn word(headers: &HeaderMap) -> Option<String> {
+        headers.get(header::AUTHORIZATION)?.to_str().ok().and_then(secret_in)
     }
 
     /// What they may do to a repository; nothing where it is hidden from them.
@@ -124,6 +168,29 @@ impl Caller {
     /// Whether they may disturb the forge, as a test does.
     pub(super) fn may_test(&self) -> bool {
         matches!(self, Self::Known(_, token) if token.may_everything())
+    }
+}
+
+impl Forge {
+    /// The tokens, those that were ended too: each keeps its number.
+    pub(super) fn tokens(&self) -> MutexGuard<'_, Vec<Token>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a token from now on, in the place of one with the same secret.
+    pub(super) fn take_token(&self, token: Token) {
+        let mut tokens = self.tokens();
+        match tokens.iter_mut().find(|known| known.secret == token.secret) {
+            Some(known) => *known = token,
+            None => tokens.push(token),
+        }
+    }
+
+    /// Ends a token; whether there was one.
+    pub(super) fn end_token(&self, secret: &str) -> bool {
+        let mut tokens = self.tokens();
+        let found = tokens.iter_mut().find(|token| token.secret == secret && !token.ended);
+        found.map(|token| token.ended = true).is_some()
     }
 }
 
@@ -171,6 +238,16 @@ mod tests {
         assert!(!error.to_string().contains("sesame"), "{error}");
         let token: Token = "sesame".parse().unwrap();
         assert!(!format!("{token:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn a_token_that_has_expired_or_was_ended_is_good_for_nothing() {
+        let token: Token = "abc read expires=2099-01-31T09:00:00Z".parse().unwrap();
+        assert!(token.is_good());
+        assert_eq!(token.expiry().as_deref(), Some("2099-01-31 09:00:00 UTC"));
+        let token: Token = "abc expires=2001-01-31T09:00:00Z".parse().unwrap();
+        assert!(!token.is_good());
+        assert_eq!("abc expires=soon".parse::<Token>(), Err(TokenError::Unknown));
     }
 
     #[test]

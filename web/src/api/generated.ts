@@ -41,6 +41,96 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the credentials that the caller may see, the newest first, the revoked ones too. Never a value. */
+        get: operations["listCredentials"];
+        put?: never;
+        /**
+         * Registers a credential for the forge, and verifies it. What cannot be verified is registered all the same: its
+         *     state says why.
+         */
+        post: operations["registerCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers a credential: its state, never its value. */
+        get: operations["getCredential"];
+        put?: never;
+        post?: never;
+        /** Revokes a credential for good: nothing is done with it from now on, in no run. */
+        delete: operations["revokeCredential"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a credential another value: the next request of every run that uses it carries that one. */
+        post: operations["rotateCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the runs that used a credential, of sessions that the caller may see; the newest first. */
+        get: operations["listCredentialRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks the forge what a credential is good for. The answer comes when the forge has spoken, or cannot be reached. */
+        post: operations["verifyCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -946,10 +1036,70 @@ export interface components {
             archived: number;
         };
         /**
-         * @description What a request came with.
+         * @description What may be asked of a credential.
          * @enum {string}
          */
-        CredentialKind: "browser" | "token";
+        CredentialAction: "use" | "verify" | "rotate" | "revoke" | "share";
+        /** @description A credential: its state, never its value. */
+        CredentialBody: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            kind: components["schemas"]["CredentialKind"];
+            /**
+             * Format: int64
+             * @description The number of the GitHub App, where it is one.
+             */
+            app?: number | null;
+            /** @description Whose it is: user:<id>; null where it is shared. */
+            owner?: string | null;
+            /** @description What people call them, where that is known. */
+            owner_name?: string | null;
+            state: components["schemas"]["CredentialState"];
+            /**
+             * Format: int32
+             * @description Which value counts: 1 is the first.
+             */
+            generation: number;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            value_since: string;
+            /**
+             * Format: date-time
+             * @description When that value expires, where the forge said.
+             */
+            expires_at?: string | null;
+            verified?: components["schemas"]["VerifiedBody"] | null;
+            /** @description Who registered it, as in the time line of a run. */
+            registered_by: string;
+            /** Format: date-time */
+            registered_at: string;
+            /** Format: date-time */
+            revoked_at?: string | null;
+            /** @description Whether it is the one that your runs use unless told otherwise. */
+            is_default: boolean;
+            /** Format: int64 */
+            version: number;
+            /** @description What you may ask of it. */
+            allowed_actions: components["schemas"]["CredentialAction"][];
+        };
+        /**
+         * @description What kind of credential it is.
+         * @enum {string}
+         */
+        CredentialKind: "pat" | "classic_pat" | "app";
+        /**
+         * @description What came of asking the forge.
+         * @enum {string}
+         */
+        CredentialOutcome: "works" | "refused" | "unknown";
+        /**
+         * @description Whether it can be used.
+         * @enum {string}
+         */
+        CredentialState: "active" | "expired" | "revoked";
         /** @description A string that is cut. */
         CutBody: {
             /** @description Where it is: a JSON pointer into the part. */
@@ -1226,6 +1376,56 @@ export interface components {
             next?: string | null;
         };
         /** @description A part of a list. */
+        ListBody_CredentialBody: {
+            /** @description The items. */
+            items: {
+                /** Format: uuid */
+                id: string;
+                name: string;
+                kind: components["schemas"]["CredentialKind"];
+                /**
+                 * Format: int64
+                 * @description The number of the GitHub App, where it is one.
+                 */
+                app?: number | null;
+                /** @description Whose it is: user:<id>; null where it is shared. */
+                owner?: string | null;
+                /** @description What people call them, where that is known. */
+                owner_name?: string | null;
+                state: components["schemas"]["CredentialState"];
+                /**
+                 * Format: int32
+                 * @description Which value counts: 1 is the first.
+                 */
+                generation: number;
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                value_since: string;
+                /**
+                 * Format: date-time
+                 * @description When that value expires, where the forge said.
+                 */
+                expires_at?: string | null;
+                verified?: components["schemas"]["VerifiedBody"] | null;
+                /** @description Who registered it, as in the time line of a run. */
+                registered_by: string;
+                /** Format: date-time */
+                registered_at: string;
+                /** Format: date-time */
+                revoked_at?: string | null;
+                /** @description Whether it is the one that your runs use unless told otherwise. */
+                is_default: boolean;
+                /** Format: int64 */
+                version: number;
+                /** @description What you may ask of it. */
+                allowed_actions: components["schemas"]["CredentialAction"][];
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
         ListBody_DecisionBody: {
             /** @description The items. */
             items: {
@@ -1377,6 +1577,7 @@ export interface components {
                  */
                 retries: number;
                 pull_request?: components["schemas"]["PullRequestBody"] | null;
+                credential?: components["schemas"]["RunCredentialBody"] | null;
                 usage: components["schemas"]["UsageBody"];
                 /** @description What waits for an answer. */
                 inputs: components["schemas"]["InputBody"][];
@@ -1596,6 +1797,25 @@ export interface components {
             /** @description The repositories that a maintainer of the installation works with: owner/name, owner/* or *. */
             repositories?: string[];
         };
+        /** @description A credential to be registered. */
+        NewCredential: {
+            /** @description What it is called: 1 to 64 letters, digits, dots, dashes and underscores. */
+            name: string;
+            /**
+             * Format: password
+             * @description The token, or the app's private key in PEM form. It is never answered.
+             */
+            value: string;
+            /**
+             * Format: int64
+             * @description The number of the GitHub App whose key it is; a personal access token has none.
+             */
+            app?: number | null;
+            /** @description Whether it is nobody's own: an administrator gives it to those who may use it. */
+            shared?: boolean;
+            /** @description The repository to verify it on, `owner/name`. */
+            repo?: string | null;
+        };
         /** @description What a run is to reach from now on. */
         NewEgress: {
             /** @description `github`, its repository; or `full`, any public host through the gateway. */
@@ -1645,6 +1865,11 @@ export interface components {
              * @description How many seconds a permission or question waits; 1 to 86,400.
              */
             input_timeout_seconds?: number | null;
+            /**
+             * @description The credential that its requests to the forge carry: an id, or `installation` for the installation's own. The
+             *     only one that you own or were given, where there is one, unless told otherwise; else the installation's own.
+             */
+            credential?: string | null;
         };
         /** @description What a session is made with. */
         NewSession: {
@@ -1667,6 +1892,14 @@ export interface components {
             token: string;
             /** Format: date-time */
             expires_at: string;
+        };
+        /** @description Another value for a credential. */
+        NewValue: {
+            /**
+             * Format: password
+             * @description The token, or the app's private key in PEM form. It is never answered.
+             */
+            value: string;
         };
         /** @description Nothing more will come of a run's output. */
         OutputEndEvent: {
@@ -2045,6 +2278,7 @@ export interface components {
              */
             retries: number;
             pull_request?: components["schemas"]["PullRequestBody"] | null;
+            credential?: components["schemas"]["RunCredentialBody"] | null;
             usage: components["schemas"]["UsageBody"];
             /** @description What waits for an answer. */
             inputs: components["schemas"]["InputBody"][];
@@ -2085,6 +2319,24 @@ export interface components {
             version: number;
             /** @description What the one who asks may ask of it now. */
             allowed_actions: components["schemas"]["RunAction"][];
+        };
+        /** @description The credential of a run. */
+        RunCredentialBody: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /**
+             * Format: int32
+             * @description Which of its values was used last; null before it was used.
+             */
+            generation?: number | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            used_at?: string | null;
+            /** @description Whether it was revoked meanwhile: the run gets nothing from the forge any more. */
+            revoked: boolean;
         };
         /** @description Something happened to a run. */
         RunEvent: {
@@ -2420,6 +2672,23 @@ export interface components {
              */
             cost_micro_usd: number;
         };
+        /** @description What the forge said of a credential. */
+        VerifiedBody: {
+            /** Format: date-time */
+            at: string;
+            /** @description The repository that it was tried on. */
+            repo?: string | null;
+            outcome: components["schemas"]["CredentialOutcome"];
+            /** @description Whether it may push there; null where that is not known. */
+            push?: boolean | null;
+            /** @description In words. */
+            words: string;
+        };
+        /** @description What a credential is to be verified on. */
+        VerifyOn: {
+            /** @description The repository, `owner/name`; the one of last time unless told otherwise. */
+            repo?: string | null;
+        };
         /** @description A part, whole. */
         WholePart: {
             /** @description The agent's own JSON of it. Hostile: show it as text. */
@@ -2488,6 +2757,265 @@ export interface operations {
                 };
                 content: {
                     "application/zstd": unknown;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCredentials: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description `<stream>@<version>`: what the answer must include. */
+                at_least?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_CredentialBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    registerCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredential"];
+            };
+        };
+        responses: {
+            /** @description It is there */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The credential */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good for nothing any more */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewValue"];
+            };
+        };
+        responses: {
+            /** @description The value counts */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCredentialRuns: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description `<stream>@<version>`: what the answer must include. */
+                at_least?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_RunBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verifyCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyOn"];
+            };
+        };
+        responses: {
+            /** @description What came of it is in its state */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
                 };
             };
             /** @description Why it was not done */

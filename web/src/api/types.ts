@@ -23,6 +23,7 @@ export type SettingsChanged = Schemas['SettingsChangedBody'];
 export type SettingsChange = Schemas['SettingsChangeBody'];
 export type FieldChange = Schemas['FieldChangeBody'];
 export type Token = Schemas['TokenBody'];
+export type Credential = Schemas['CredentialBody'];
 export type Binding = Schemas['BindingBody'];
 export type SystemState = Schemas['SystemBody'];
 export type SystemPart = Schemas['PartBody'];

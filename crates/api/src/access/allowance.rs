@@ -184,6 +184,6 @@ pub(crate) async fn resource_of(state: &AppState, scope: Scope) -> Answer<Option
     Ok(match scope {
         Scope::Global => Some(Resource::Installation),
         Scope::Session(id) => state.authority.session(id).await?,
-        Scope::Credential(_) => None,
+        Scope::Credential(id) => state.authority.credential(id).await?,
     })
 }

@@ -12,7 +12,7 @@ use axum::{
 use domain::{
     access::{Action, On, Resource},
     event::Actor,
-    ids::{RunId, SessionId},
+    ids::{CredentialId, RunId, SessionId},
     stream::StreamId,
 };
 
@@ -145,8 +145,13 @@ impl Gate {
                     Err(_) => None,
                 }
             }
-            // Nothing is served of one yet.
-            On::Credential => None,
+            On::Credential => match id.parse::<CredentialId>() {
+                Ok(id) => {
+                    let resource = authority.credential(id).await?;
+                    Some(Target { what: "credential", stream: Some(id.into()), resource })
+                }
+                Err(_) => None,
+            },
         })
     }
 

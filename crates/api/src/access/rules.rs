@@ -62,6 +62,13 @@ pub(crate) fn rule_of(operation: &str) -> Option<Rule> {
         "grantRole" => Inside(&[A::GrantRole, A::ShareSession, A::ShareCredential]),
         "revokeRole" => Inside(&[A::RevokeRole, A::ShareSession, A::ShareCredential]),
         "explainAccess" => Inside(&[A::ExplainAccess, A::ReadBindings, A::ShareSession]),
+        // This list holds what the caller may see.
+        "listCredentials" => On(A::ListCredentials),
+        "registerCredential" => Inside(&[A::RegisterCredential, A::RegisterSharedCredential]),
+        "getCredential" | "listCredentialRuns" => On(A::ReadCredential),
+        "verifyCredential" => On(A::VerifyCredential),
+        "rotateCredential" => On(A::RotateCredential),
+        "revokeCredential" => On(A::RevokeCredential),
         "getSettings" | "listSettingsHistory" => On(A::ReadSettings),
         "setLimits" | "resetLimits" | "setAllowList" | "resetAllowList" | "setProfile"
         | "removeProfile" | "setRetention" | "resetRetention" => On(A::ChangeSettings),

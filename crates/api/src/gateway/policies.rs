@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use domain::{
     github::{Branch, Repository},
-    ids::RunId,
+    ids::{CredentialId, Generation, RunId},
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -23,9 +23,25 @@ pub struct Policy {
     pub hosts: Vec<String>,
     /// Whether model and repository are shut.
     pub suspended: bool,
+    /// The credential that the run's requests to the forge carry; none where that is the gateway's own. Its value is
+    /// asked for by itself, and never here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<PolicyCredential>,
     /// The SHA-256, in hexadecimal, of what opens the run's door over TCP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub door_sha256: Option<String>,
+}
+
+/// The credential of a run: which, and which of its values counts. Another number tells the gateway to forget what it
+/// holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicyCredential {
+    /// Which.
+    pub id: CredentialId,
+    /// Which value.
+    pub generation: Generation,
+    /// Whether it is good for nothing any more.
+    pub revoked: bool,
 }
 
 /// The policies of all active runs, and their name.

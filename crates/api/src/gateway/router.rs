@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
 use super::{Decision, Decisions, Policies, Presence};
+use crate::credentials::Credentials;
 
 /// The longest that a poll waits for a change: a gateway that hangs is one that does not ask again.
 const POLL: Duration = Duration::from_millis(2_500);
@@ -27,6 +28,7 @@ pub struct GatewayState {
     decisions: Decisions,
     presence: Presence,
     token_sha256: [u8; 32],
+    pub(super) credentials: Option<Credentials>,
 }
 
 impl GatewayState {
@@ -34,7 +36,14 @@ impl GatewayState {
     #[must_use]
     pub fn new(policies: Policies, decisions: Decisions, token: &str) -> Self {
         let token_sha256 = Sha256::digest(token.as_bytes()).into();
-        Self { policies, decisions, presence: Presence::default(), token_sha256 }
+        let presence = Presence::default();
+        Self { policies, decisions, presence, token_sha256, credentials: None }
+    }
+
+    /// Hands out the credentials of runs too.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
     }
 
     /// Whether a gateway keeps in touch.
@@ -49,6 +58,7 @@ pub fn router(state: GatewayState) -> Router {
     Router::new()
         .route("/gateway/v1/policies", get(policies))
         .route("/gateway/v1/decisions", post(decisions))
+        .route("/gateway/v1/credential", post(super::credential::credential))
         .layer(DefaultBodyLimit::max(MAX_REPORT))
         .layer(from_fn_with_state(state.clone(), authorise))
         .with_state(state)

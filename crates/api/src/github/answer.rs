@@ -51,6 +51,11 @@ impl Answer {
         Ok(Page { items: answer.parse()?, next })
     }
 
+    /// Whether it was done, whatever else it says.
+    pub(super) fn done(self, now: DateTime<Utc>) -> Result<(), GitHubError> {
+        self.ok(now).map(|_| ())
+    }
+
     /// Whether it may be worth asking again at once.
     pub(super) fn is_passing(&self) -> bool {
         self.status.is_server_error()

@@ -27,6 +27,8 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 pub struct GitHub {
     octocrab: Octocrab,
     clock: Arc<dyn Clock>,
+    api_url: Url,
+    has_token: bool,
 }
 
 impl GitHub {
@@ -45,7 +47,24 @@ impl GitHub {
         if let Some(token) = token {
             builder = builder.personal_token(token.to_owned());
         }
-        Ok(Self { octocrab: builder.build()?, clock })
+        let (api_url, has_token) = (api_url.clone(), token.is_some());
+        Ok(Self { octocrab: builder.build()?, clock, api_url, has_token })
+    }
+
+    /// The same API with another token. Must be called within a runtime.
+    pub fn with_token(&self, token: &str) -> Result<Self, GitHubError> {
+        // A token with a line's end in it would panic below.
+        if HeaderValue::from_str(token).is_err() {
+            return Err(GitHubError::Unauthorised);
+        }
+        Self::new(&self.api_url, Some(token), self.clock.clone())
+            .map_err(|error| unavailable(&error))
+    }
+
+    /// Whether it has a token of the installation's own.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.has_token
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -79,9 +98,11 @@ impl GitHub {
                 | GitHubError::Unreadable { .. }
                 | GitHubError::Rejected { .. },
             ) => Ok(()),
-            Err(error @ (GitHubError::Unauthorised | GitHubError::Unavailable { .. })) => {
-                Err(error)
-            }
+            Err(
+                error @ (GitHubError::Unauthorised
+                | GitHubError::Withheld { .. }
+                | GitHubError::Unavailable { .. }),
+            ) => Err(error),
         }
     }
 
@@ -94,6 +115,16 @@ impl GitHub {
         let edition = edition.and_then(|edition| HeaderValue::from_str(edition).ok());
         let headers = edition.map(|edition| HeaderMap::from_iter([(IF_NONE_MATCH, edition)]));
         self.once(self.octocrab._get_with_headers(path, headers)).await
+    }
+
+    /// Gets once: an answer that is none is what whoever asks wants to know.
+    pub(super) async fn look(&self, path: &str) -> Result<Answer, GitHubError> {
+        self.once(self.octocrab._get(path)).await
+    }
+
+    /// Deletes once.
+    pub(super) async fn delete(&self, path: &str) -> Result<Answer, GitHubError> {
+        self.once(self.octocrab._delete(path, None::<&()>)).await
     }
 
     /// Posts once: whoever calls this finds out by other means whether it took effect.

@@ -35,6 +35,12 @@ pub enum GitHubError {
         /// What it says of single fields.
         errors: Vec<String>,
     },
+    /// It was not asked, because there is no credential to ask with.
+    #[error("{reason}")]
+    Withheld {
+        /// Why, in words.
+        reason: String,
+    },
     /// The answer is not one that GitHub gives.
     #[error("the answer cannot be read: {detail}")]
     Unreadable {

@@ -3,12 +3,14 @@
 
 mod answer;
 mod client;
+mod credential;
 mod error;
 mod pulls;
 mod repositories;
 
 pub use answer::Page;
 pub use client::GitHub;
+pub use credential::{Installed, MintedToken, Tried};
 pub use error::GitHubError;
 pub use pulls::{Looked, NewPull, Pull};
 pub use repositories::{BranchInfo, Issue, RepositoryInfo, User};

@@ -111,6 +111,7 @@ fn told(event: &Event, begun: bool, asked: &HashMap<InputId, InputKind>) -> Opti
         | Event::TurnStarted { .. }
         | Event::Idle { .. }
         | Event::InputRequired { .. }
+        | Event::CredentialUsed { .. }
         | Event::BranchPushed { .. }
         | Event::PublishFailed { retry_at: Some(_), .. }
         | Event::PublishRequested {}

@@ -7,4 +7,4 @@ mod list;
 mod me;
 mod words;
 
-pub(crate) use self::{change::*, explain::*, list::*, me::*};
+pub(crate) use self::{body::Names, change::*, explain::*, list::*, me::*};

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use commands::KnownCredential;
 use domain::{
     access::{Action, Role},
     ids::TextId,
@@ -56,6 +57,8 @@ pub(crate) struct RunBody {
     /// How often a lost workload was started again.
     retries: u32,
     pull_request: Option<PullRequestBody>,
+    /// The credential that its requests to the forge carry; null where that is the installation's own.
+    credential: Option<RunCredentialBody>,
     usage: UsageBody,
     /// What waits for an answer.
     pub(crate) inputs: Vec<InputBody>,
@@ -92,6 +95,19 @@ pub(crate) struct EgressChangeBody {
     actor: String,
     /// Why; null where nothing was said, or once erased.
     reason: Option<String>,
+}
+
+/// The credential of a run.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RunCredentialBody {
+    id: Uuid,
+    name: String,
+    /// Which of its values was used last; null before it was used.
+    generation: Option<u32>,
+    /// Since when.
+    used_at: Option<DateTime<Utc>>,
+    /// Whether it was revoked meanwhile: the run gets nothing from the forge any more.
+    revoked: bool,
 }
 
 /// A pull request.
@@ -146,6 +162,21 @@ impl From<Usage> for UsageBody {
     }
 }
 
+impl RunCredentialBody {
+    fn of(row: &RunRow, credentials: &[KnownCredential]) -> Option<Self> {
+        let id = row.requested.credential?;
+        let known = credentials.iter().find(|known| known.id == id)?;
+        let used = row.credential.as_ref();
+        Some(Self {
+            id: id.0,
+            name: known.credential.registered.name.to_string(),
+            generation: used.map(|used| used.generation.0),
+            used_at: used.map(|used| used.at),
+            revoked: known.revoked.is_some(),
+        })
+    }
+}
+
 impl From<PullRequest> for PullRequestBody {
     fn from(pull: PullRequest) -> Self {
         Self { url: pull.url, number: pull.number }
@@ -167,7 +198,8 @@ impl RunBody {
         let role = to.roles([session]).await?.get(&session).copied();
         let ids: Vec<TextId> = row.texts().map(|text| text.reference).collect();
         let texts = state.views.texts(&ids).await?;
-        Ok(Self::with(row, role, &texts))
+        let credentials = state.commands.credentials().await?;
+        Ok(Self::with(row, role, &texts, &credentials))
     }
 
     /// Runs for a list, with the beginnings of their prompts.
@@ -186,17 +218,23 @@ impl RunBody {
             .collect();
         let mut texts = state.views.texts(&others).await?;
         texts.extend(state.views.beginnings(&prompts, BEGINNING).await?);
+        let credentials = state.commands.credentials().await?;
         let role = |row: &RunRow| roles.get(&row.requested.session).copied();
         Ok(rows
             .into_iter()
             .map(|row| {
                 let role = role(&row);
-                Self::with(row, role, &texts)
+                Self::with(row, role, &texts, &credentials)
             })
             .collect())
     }
 
-    fn with(row: RunRow, role: Option<Role>, texts: &Texts) -> Self {
+    fn with(
+        row: RunRow,
+        role: Option<Role>,
+        texts: &Texts,
+        credentials: &[KnownCredential],
+    ) -> Self {
         let text = |text: &TextRef| texts.get(&text.reference).map(String::as_str);
         let inputs = row.inputs.iter().map(|(id, input)| InputBody {
             id: id.0.clone(),
@@ -211,6 +249,7 @@ impl RunBody {
             actor: changed.actor.to_string(),
             reason: changed.reason.as_ref().and_then(text).map(str::to_owned),
         });
+        let credential = RunCredentialBody::of(&row, credentials);
         let deadline = TimeDelta::seconds(row.requested.deadline_seconds.into());
         let (sandbox, missing_limits) =
             row.enforcement.clone().map(|held| (held.sandbox, held.missing)).unzip();
@@ -237,6 +276,7 @@ impl RunBody {
             generation: row.generation.map(|generation| generation.0),
             retries: row.retries,
             pull_request: row.pull_request.map(Into::into),
+            credential,
             usage: row.usage.into(),
             idle_until: row.idle_until,
             deadline_at: row.started_at.map(|started| started + deadline),

@@ -12,6 +12,7 @@ use super::egress::{egress_mode, egress_reason, may_widen};
 use crate::{
     access::Allowance,
     answer::{CommandBody, Done},
+    credentials::choose,
     problem::{Answer, Problem},
     request::{Asked, By, Id, text, within},
     state::AppState,
@@ -39,6 +40,9 @@ pub(crate) struct NewRun {
     pub(crate) linger_seconds: Option<u32>,
     /// How many seconds a permission or question waits; 1 to 86,400.
     pub(crate) input_timeout_seconds: Option<u32>,
+    /// The credential that its requests to the forge carry: an id, or `installation` for the installation's own. The
+    /// only one that you own or were given, where there is one, unless told otherwise; else the installation's own.
+    pub(crate) credential: Option<String>,
 }
 
 /// Starts a run of a session.
@@ -126,6 +130,7 @@ async fn requested(
             "there is no such session",
         ));
     };
+    let credential = choose(state, allowance, new.credential.as_deref()).await?;
     Ok(Requested {
         session,
         owner: by.owner,
@@ -154,5 +159,6 @@ async fn requested(
             permission: Some(profile.permission),
             settings: Some(effective.version()),
         },
+        credential,
     })
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     access::Allowance,
     answer::{CommandBody, Done},
-    github::GitHubError,
+    github::{GitHub, GitHubError},
     problem::{Answer, Problem},
     request::{Asked, By, line},
     state::AppState,
@@ -94,7 +94,8 @@ async fn settled(state: &AppState, allowance: &Allowance, new: &NewSession) -> A
     }
     // Before the forge is asked: of what one may not use nothing is said.
     allowance.demand(Action::CreateSession, &Resource::Repository(repo.clone()))?;
-    let about = state.github.repository(&repo).await?;
+    let forge = state.forge_for(allowance, &repo).await?;
+    let about = forge.repository(&repo).await?;
     if let Some(words) = about.why_not_writable() {
         return Err(refused("repository-not-writable", "repo", words));
     }
@@ -102,12 +103,12 @@ async fn settled(state: &AppState, allowance: &Allowance, new: &NewSession) -> A
         Some(base) => base,
         None => about.default_branch.parse().map_err(|error| Problem::field("base", error))?,
     };
-    if state.github.branch(&repo, &base).await?.is_none() {
+    if forge.branch(&repo, &base).await?.is_none() {
         let words = format!("the repository has no branch {base}");
         return Err(refused("base-not-found", "base", &words));
     }
     let of_issue = match new.issue {
-        Some(number) => Some(issue_title(state, &repo, number).await?),
+        Some(number) => Some(issue_title(&forge, &repo, number).await?),
         None => None,
     };
     // One of the two is there.
@@ -115,8 +116,8 @@ async fn settled(state: &AppState, allowance: &Allowance, new: &NewSession) -> A
     Ok(Settled { repo, base, title })
 }
 
-async fn issue_title(state: &AppState, repo: &Repository, number: u64) -> Answer<String> {
-    match state.github.issue(repo, number).await {
+async fn issue_title(forge: &GitHub, repo: &Repository, number: u64) -> Answer<String> {
+    match forge.issue(repo, number).await {
         // Another's words: made to fit, not refused.
         Ok(issue) => {
             let title: String = issue.title.chars().filter(|c| !c.is_control()).collect();

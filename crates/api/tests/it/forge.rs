@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header::CONNECTION},
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{delete, get, post},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -27,8 +27,32 @@ pub(crate) struct Told {
     /// How often pull requests were asked for, and how often the answer was "as before".
     pub(crate) asked: u32,
     pub(crate) unchanged: u32,
+    /// What each token is good for; any other is fine too, unless there is one of these.
+    pub(crate) tokens: std::collections::BTreeMap<String, Good>,
+    /// The tokens that questions about the repository came with, in order.
+    pub(crate) carried: Vec<String>,
+    /// The tokens that an app's key made, with the repository and permissions asked for, and those that were ended.
+    pub(crate) minted: Vec<(String, Value)>,
+    pub(crate) ended: Vec<String>,
+    /// What an app said of itself, each time.
+    pub(crate) words: Vec<String>,
     /// Until when everything is refused, in seconds since 1970.
     pub(crate) limited_until: Option<i64>,
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Good {
+    /// Pushing to the repository; it says when it expires.
+    Push,
+    /// Reading it.
+    Read,
+    /// Nothing: it is wrong.
+    Wrong,
+    /// Nothing here: the forge fails.
+    Down,
+    /// Everything but this.
+    Forbidden,
 }
 
 pub(crate) struct Forge {
@@ -50,6 +74,11 @@ impl Forge {
         let app = Router::new()
             .route("/rate_limit", get(|| async { Json(json!({})) }))
             .route("/repos/acme/{name}", get(repository))
+            .route("/user", get(user))
+            .route("/app", get(app_itself))
+            .route("/repos/acme/widget/installation", get(installation))
+            .route("/app/installations/7/access_tokens", post(mint))
+            .route("/installation/token", delete(end_token))
             .route("/repos/acme/widget/branches", get(branches))
             .route("/repos/acme/widget/branches/{name}", get(branch))
             .route("/repos/acme/widget/issues", get(issues))
@@ -88,19 +117,100 @@ fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))).into_response()
 }
 
-async fn repository(Path(name): Path<String>) -> Response {
+const EXPIRES: &str = "github-authentication-token-expiration";
+
+fn bearer(headers: &HeaderMap) -> String {
+    let value = headers.get("authorization").and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.split_once(' ')).map_or("", |(_, token)| token).to_owned()
+}
+
+/// What the token of a request is good for, or the answer that says that it is not.
+fn good(told: &Told, headers: &HeaderMap) -> Result<Good, Response> {
+    let token = bearer(headers);
+    let says = |status: StatusCode, words: &str| {
+        Err((status, Json(json!({ "message": words }))).into_response())
+    };
+    if told.ended.contains(&token) {
+        return says(StatusCode::UNAUTHORIZED, "Bad credentials");
+    }
+    match told.tokens.get(&token).copied().unwrap_or(Good::Push) {
+        Good::Wrong => says(StatusCode::UNAUTHORIZED, "Bad credentials"),
+        Good::Down => says(StatusCode::SERVICE_UNAVAILABLE, "down"),
+        Good::Forbidden => says(StatusCode::FORBIDDEN, "Resource not accessible"),
+        good @ (Good::Push | Good::Read) => Ok(good),
+    }
+}
+
+async fn user(State(told): State<Arc<Mutex<Told>>>, headers: HeaderMap) -> Response {
+    match good(&told.lock().unwrap(), &headers) {
+        Ok(_) => Json(json!({ "login": "octo", "id": 1 })).into_response(),
+        Err(answer) => answer,
+    }
+}
+
+/// An app speaks by a word signed with its key: three parts, by dots.
+fn is_app(headers: &HeaderMap) -> bool {
+    bearer(headers).split('.').count() == 3
+}
+
+async fn app_itself(State(told): State<Arc<Mutex<Told>>>, headers: HeaderMap) -> Response {
+    told.lock().unwrap().words.push(bearer(&headers));
+    if is_app(&headers) { Json(json!({ "id": 42 })).into_response() } else { not_found() }
+}
+
+async fn installation(State(told): State<Arc<Mutex<Told>>>, headers: HeaderMap) -> Response {
+    told.lock().unwrap().words.push(bearer(&headers));
+    if is_app(&headers) { Json(json!({ "id": 7 })).into_response() } else { not_found() }
+}
+
+async fn mint(
+    State(told): State<Arc<Mutex<Told>>>,
+    headers: HeaderMap,
+    Json(asked): Json<Value>,
+) -> Response {
+    if !is_app(&headers) {
+        return not_found();
+    }
+    let mut told = told.lock().unwrap();
+    told.words.push(bearer(&headers));
+    let token = format!("ghs_minted_{}_{}", told.minted.len(), uuid::Uuid::now_v7().simple());
+    told.minted.push((token.clone(), asked));
+    let expires_at = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    (StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))).into_response()
+}
+
+async fn end_token(State(told): State<Arc<Mutex<Told>>>, headers: HeaderMap) -> StatusCode {
+    told.lock().unwrap().ended.push(bearer(&headers));
+    StatusCode::NO_CONTENT
+}
+
+async fn repository(
+    State(told): State<Arc<Mutex<Told>>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let may_push = {
+        let mut told = told.lock().unwrap();
+        told.carried.push(bearer(&headers));
+        match good(&told, &headers) {
+            Ok(good) => matches!(good, Good::Push),
+            Err(answer) => return answer,
+        }
+    };
     let (push, archived) = match &name[..] {
+        "widget" if !may_push => (false, false),
         "widget" => (true, false),
         "read-only" => (false, false),
         "old" => (true, true),
         _ => return not_found(),
     };
-    Json(json!({
+    let expires = [(EXPIRES, "2099-01-31 09:00:00 UTC")];
+    let body = Json(json!({
         "full_name": format!("acme/{name}"), "default_branch": "main", "private": name == "old",
         "archived": archived, "html_url": "https://forge.test/acme/widget",
         "permissions": { "pull": true, "push": push },
-    }))
-    .into_response()
+    }));
+    (expires, body).into_response()
 }
 
 /// A page of fifty, with a link to the next one.

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use api::{
     AppState, Settings,
     access::{Access, AccessSettings, issue_local_token, local_user},
+    credentials::{Credentials, FileStore},
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
     pulls::PullChecks,
@@ -105,7 +106,11 @@ impl Front {
         let forge = Forge::start().await;
         let github = GitHub::new(&forge.url, Some("right"), context.clock.clone()).unwrap();
         let decisions = Decisions::new(pool.clone());
-        let gateway = GatewayState::new(Policies::unknown(), decisions.clone(), "t");
+        let secrets = world.store.path().join("secrets");
+        let secrets = Arc::new(FileStore::open(&secrets, context.entropy.clone()).unwrap());
+        let credentials = Credentials::new(world.commands.clone(), github.clone(), secrets, false);
+        let gateway = GatewayState::new(Policies::unknown(), decisions.clone(), "t")
+            .with_credentials(credentials.clone());
         let mut probes = vec![
             Probe::database(views.clone()),
             Probe::sequencer(progress.clone()),
@@ -134,6 +139,7 @@ impl Front {
             authority: authority.clone(),
             views: views.clone(),
             github,
+            credentials,
             outputs: world.outputs.clone(),
             bundles: world.bundles.clone(),
             decisions,
@@ -167,6 +173,19 @@ impl Front {
         let router = api::router(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
         format!("http://{address}")
+    }
+
+    /// What hands credentials out.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.state.credentials
+    }
+
+    /// The same on the same store, as if started anew.
+    pub(crate) fn credentials_anew(&self) -> Credentials {
+        let entropy = self.world.commands.context().entropy.clone();
+        let secrets = FileStore::open(&self.world.store.path().join("secrets"), entropy).unwrap();
+        let (commands, github) = (self.world.commands.clone(), self.state.github.clone());
+        Credentials::new(commands, github, Arc::new(secrets), false)
     }
 
     /// An API token of somebody's.

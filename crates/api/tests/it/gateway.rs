@@ -46,6 +46,7 @@ fn policy(n: u128) -> Policy {
         egress: "github".to_owned(),
         hosts: vec![],
         suspended: false,
+        credential: None,
         door_sha256: None,
     }
 }

@@ -1,6 +1,7 @@
 //! The API against a real database and over real sockets.
 
 mod bundles;
+mod credentials;
 mod events;
 mod forge;
 mod front;

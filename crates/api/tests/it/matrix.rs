@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use domain::ids::UserId;
+use domain::{
+    credential,
+    ids::{CredentialId, UserId, ValueId},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -78,6 +81,13 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("listRoleBindings", "session", "viewer"),
     ("grantRole", "session", "maintainer"),
     ("revokeRole", "session", "maintainer"),
+    ("listCredentials", "anybody", ""),
+    ("registerCredential", "installation", "maintainer"),
+    ("getCredential", "credential", "viewer"),
+    ("listCredentialRuns", "credential", "viewer"),
+    ("verifyCredential", "credential", "maintainer"),
+    ("rotateCredential", "credential", "admin"),
+    ("revokeCredential", "credential", "admin"),
     ("explainAccess", "session", "viewer"),
 ];
 
@@ -115,6 +125,19 @@ fn expected(about: &str, least: &str, role: &str, scope: &str, own: bool) -> Ver
                 _ => Verdict::Forbidden,
             }
         }
+        // A role over the installation that is limited to repositories says nothing of credentials.
+        "credential" => {
+            let given = match (scope, role) {
+                ("global", "admin") => rank("admin"),
+                ("credential", role) if !own => rank(role),
+                _ => 0,
+            };
+            match if own { rank("admin") } else { given } {
+                0 => Verdict::Absent,
+                has if has >= rank(least) => Verdict::Allowed,
+                _ => Verdict::Forbidden,
+            }
+        }
         other => panic!("{other}"),
     }
 }
@@ -129,7 +152,7 @@ fn verdict(answer: &Answered) -> Verdict {
             Verdict::Forbidden
         }
         (404, _)
-            if ["session", "run", "artifact"]
+            if ["session", "run", "artifact", "credential"]
                 .iter()
                 .any(|what| title == format!("There is no such {what}")) =>
         {
@@ -140,27 +163,43 @@ fn verdict(answer: &Answered) -> Verdict {
     }
 }
 
-/// A session of somebody's with a run.
+/// A session of somebody's with a run, and a credential of theirs.
 #[derive(Clone, Copy)]
 struct Place {
     session: Uuid,
     run: Uuid,
+    credential: Uuid,
 }
 
 async fn place(front: &Front, owner: UserId) -> Place {
     let workload = front.world.admitted_of(owner).await;
-    Place { session: workload.session.0, run: workload.run.0 }
+    let credential = CredentialId(Uuid::now_v7());
+    let register = credential::Command::Register(credential::Registered {
+        name: "work".parse().unwrap(),
+        kind: credential::Kind::Pat,
+        owner: Some(owner),
+        value: ValueId(Uuid::now_v7()),
+    });
+    front.world.commands.credential(credential, register, front.world.caused()).await.unwrap();
+    Place { session: workload.session.0, run: workload.run.0, credential: credential.0 }
 }
 
 /// The request of an operation, made so that it changes nothing: what is allowed fails on its body after that was
 /// decided, or is harmless.
 async fn request(front: &Front, token: &str, method: &Method, path: &str, at: Place) -> Answered {
-    let id = if path.starts_with("/api/v1/runs/") { at.run } else { at.session };
+    let id = match path {
+        path if path.starts_with("/api/v1/runs/") => at.run,
+        path if path.starts_with("/api/v1/credentials/") => at.credential,
+        _ => at.session,
+    };
     let mut body = json!({ "nonsense": true });
     let mut filled = path.replace("{id}", &id.to_string());
     match (method.as_str(), path) {
         ("POST", "/api/v1/sessions") => {
             body = json!({ "repo": "acme/widget", "base": "gone", "title": "t" });
+        }
+        ("POST", "/api/v1/credentials") => {
+            body = json!({ "name": "matrix", "value": "no token" });
         }
         ("POST", "/api/v1/role-bindings") => {
             let scope = format!("session:{}", at.session);
@@ -252,7 +291,7 @@ async fn every_route_for_every_role_in_every_scope_on_ones_own_and_anothers() {
                 "global" => "global".to_owned(),
                 "session" => format!("session:{}", other.session),
                 "other session" => format!("session:{}", third.session),
-                _ => format!("credential:{}", other.session),
+                _ => format!("credential:{}", other.credential),
             };
             front.bind(&format!("user:{user}"), role, &at).await;
         }

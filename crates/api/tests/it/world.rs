@@ -291,6 +291,7 @@ fn requested(session: SessionId, owner: UserId, created: &session::Created) -> R
         disk_mib: 2048,
         max_retries: 2,
         harness: domain::run::Harness::default(),
+        credential: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 use cedar_policy::{Authorizer, PolicyId, PolicySet};
 use domain::{
     access::{Action, Resource, Role, Scope, Sight, Subject},
-    ids::{BindingId, RunId, SessionId},
+    ids::{BindingId, CredentialId, RunId, SessionId},
 };
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -224,6 +224,11 @@ impl Authority {
     /// The session of a run, as [`session`](Self::session).
     pub async fn run(&self, id: RunId) -> Result<Option<Resource>, StoreError> {
         self.0.origins.run(&self.0.pool, id).await
+    }
+
+    /// What a credential is to a decision, revoked or not; none where there never was one.
+    pub async fn credential(&self, id: CredentialId) -> Result<Option<Resource>, StoreError> {
+        self.0.origins.credential(&self.0.pool, id).await
     }
 
     /// Looks whether roles were given or taken, and decides by them from then on.

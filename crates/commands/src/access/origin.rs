@@ -1,4 +1,4 @@
-//! Whose a session is and what it is about. That never changes, so it is read once.
+//! Whose a session or a credential is and what it is about. That never changes, so it is read once.
 
 use std::{
     collections::HashMap,
@@ -7,10 +7,10 @@ use std::{
 
 use domain::{
     access::Resource,
-    codec,
+    codec, credential,
     event::Event,
     github::Repository,
-    ids::{EventId, RunId, SessionId, UserId},
+    ids::{CredentialId, EventId, RunId, SessionId, UserId},
     run, session,
     stream::StreamId,
 };
@@ -29,6 +29,7 @@ pub(super) struct Origins(Mutex<Known>);
 struct Known {
     sessions: HashMap<SessionId, (UserId, Repository)>,
     runs: HashMap<RunId, SessionId>,
+    credentials: HashMap<CredentialId, Option<UserId>>,
 }
 
 impl Origins {
@@ -79,6 +80,30 @@ impl Origins {
             },
         };
         self.session(pool, session).await
+    }
+
+    /// A credential, revoked or not; none where there never was one.
+    pub(super) async fn credential(
+        &self,
+        pool: &PgPool,
+        id: CredentialId,
+    ) -> Result<Option<Resource>, StoreError> {
+        let known = self.known().credentials.get(&id).copied();
+        let owner = match known {
+            Some(owner) => owner,
+            None => match begun(pool, id.into()).await? {
+                Some(Event::Credential(credential::Event::Registered(registered))) => {
+                    let mut all = self.known();
+                    if all.credentials.len() >= MOST {
+                        all.credentials.clear();
+                    }
+                    all.credentials.insert(id, registered.owner);
+                    registered.owner
+                }
+                Some(_) | None => return Ok(None),
+            },
+        };
+        Ok(Some(Resource::Credential { id, owner }))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -17,6 +17,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::{
     Accepted, Caused, CommandError, Context, Doorbell, Idempotency, SettingsLog, StoreError,
+    credentials::KnownCredentials,
     handler::{recent::Recent, work::Work},
     settings::KnownSettings,
     store::{self, Append, AppendError, append::Unit, key::first_answer, load},
@@ -30,6 +31,7 @@ pub struct Commands {
     doorbell: Doorbell,
     recent: Arc<Recent>,
     settings: Arc<KnownSettings>,
+    credentials: Arc<KnownCredentials>,
 }
 
 impl Commands {
@@ -42,6 +44,7 @@ impl Commands {
             doorbell: Doorbell::new(),
             recent: Arc::default(),
             settings: Arc::default(),
+            credentials: Arc::default(),
         }
     }
 
@@ -55,6 +58,10 @@ impl Commands {
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    pub(crate) fn known_credentials(&self) -> &KnownCredentials {
+        &self.credentials
     }
 
     /// Rings after every append through this value or a clone of it.

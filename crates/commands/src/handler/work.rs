@@ -1,9 +1,9 @@
 //! What a command comes to: which streams it loads, and what it would append to each.
 
 use domain::{
-    binding,
+    binding, credential,
     event::Event,
-    ids::{BindingId, EventId, Generation, RunId, SessionId},
+    ids::{BindingId, CredentialId, EventId, Generation, RunId, SessionId},
     run, session, settings,
     stream::StreamId,
 };
@@ -38,6 +38,10 @@ pub(crate) enum Work {
     Binding {
         id: BindingId,
         command: binding::Command,
+    },
+    Credential {
+        id: CredentialId,
+        command: credential::Command,
     },
     StoreSnapshot {
         run: RunId,
@@ -76,6 +80,7 @@ impl Work {
             Self::Session { id, .. } => (*id).into(),
             Self::Settings { .. } => StreamId::SETTINGS,
             Self::Binding { id, .. } => (*id).into(),
+            Self::Credential { id, .. } => (*id).into(),
             Self::Run { id: run, .. }
             | Self::StartRun { run, .. }
             | Self::StoreSnapshot { run, .. } => (*run).into(),
@@ -103,6 +108,12 @@ impl Work {
                 binding::Command::Grant(_) => (None, "binding.grant"),
                 binding::Command::Revoke { .. } => (Some((*id).into()), "binding.revoke"),
             },
+            Self::Credential { id, command } => match command {
+                credential::Command::Register(_) => (None, "credential.register"),
+                credential::Command::Rotate { .. } => (Some((*id).into()), "credential.rotate"),
+                credential::Command::Check(_) => (Some((*id).into()), "credential.verify"),
+                credential::Command::Revoke => (Some((*id).into()), "credential.revoke"),
+            },
             Self::StartRun { session, .. } => (Some((*session).into()), "run.start"),
             Self::StoreSnapshot { run, .. } => (Some((*run).into()), "run.report.snapshot"),
         }
@@ -114,6 +125,7 @@ impl Work {
             Self::Session { .. } | Self::Run { .. } => recent.take(self.stream()),
             Self::Settings { .. }
             | Self::Binding { .. }
+            | Self::Credential { .. }
             | Self::StartRun { .. }
             | Self::StoreSnapshot { .. } => None,
         }
@@ -173,6 +185,11 @@ impl Work {
                 let loaded = load_on(&mut *connection, (*id).into()).await?;
                 let state = fold_binding(&loaded.events);
                 Ok(Plan::of(loaded.version, binding::decide(&state, command.clone())))
+            }
+            Self::Credential { id, command } => {
+                let loaded = load_on(&mut *connection, (*id).into()).await?;
+                let state = fold_credential(&loaded.events);
+                Ok(Plan::of(loaded.version, credential::decide(&state, command.clone())))
             }
             Self::StartRun { session, run, request } => {
                 let loaded = load_on(&mut *connection, (*run).into()).await?;
@@ -294,7 +311,8 @@ pub(super) fn fold_session(events: &[Event]) -> session::State {
         | Event::Actor(_)
         | Event::Log(_)
         | Event::Settings(_)
-        | Event::Binding(_) => None,
+        | Event::Binding(_)
+        | Event::Credential(_) => None,
     }))
 }
 
@@ -305,16 +323,20 @@ pub(super) fn fold_run(events: &[Event]) -> run::State {
         | Event::Actor(_)
         | Event::Log(_)
         | Event::Settings(_)
-        | Event::Binding(_) => None,
+        | Event::Binding(_)
+        | Event::Credential(_) => None,
     }))
 }
 
 pub(super) fn fold_settings(events: &[Event]) -> settings::State {
     settings::fold(events.iter().filter_map(|event| match event {
         Event::Settings(event) => Some(event),
-        Event::Session(_) | Event::Run(_) | Event::Actor(_) | Event::Log(_) | Event::Binding(_) => {
-            None
-        }
+        Event::Session(_)
+        | Event::Run(_)
+        | Event::Actor(_)
+        | Event::Log(_)
+        | Event::Binding(_)
+        | Event::Credential(_) => None,
     }))
 }
 
@@ -325,7 +347,20 @@ pub(crate) fn fold_binding(events: &[Event]) -> binding::State {
         | Event::Run(_)
         | Event::Actor(_)
         | Event::Log(_)
-        | Event::Settings(_) => None,
+        | Event::Settings(_)
+        | Event::Credential(_) => None,
+    }))
+}
+
+pub(crate) fn fold_credential(events: &[Event]) -> credential::State {
+    credential::fold(events.iter().filter_map(|event| match event {
+        Event::Credential(event) => Some(event),
+        Event::Session(_)
+        | Event::Run(_)
+        | Event::Actor(_)
+        | Event::Log(_)
+        | Event::Settings(_)
+        | Event::Binding(_) => None,
     }))
 }
 
@@ -368,6 +403,7 @@ const fn settings_command(command: &settings::Command) -> &'static str {
 const fn run_command(command: &run::Command) -> &'static str {
     match command {
         run::Command::Request { .. } => "run.start",
+        run::Command::UseCredential { .. } => "run.use-credential",
         run::Command::Queue { .. } => "run.queue",
         run::Command::Admit => "run.admit",
         run::Command::ReportWorkloadCreated { .. } => "run.report.workload-created",

@@ -165,6 +165,7 @@ pub(crate) fn request(
         disk_mib: 4096,
         max_retries: 2,
         harness: domain::run::Harness::default(),
+        credential: None,
     };
     let command = run::Command::Request {
         requested: Box::new(requested),

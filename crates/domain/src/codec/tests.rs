@@ -11,7 +11,7 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{actor, binding, log, run, session, settings};
+use crate::{actor, binding, credential, log, run, session, settings};
 
 /// A stored event: what its row holds.
 #[derive(serde::Deserialize)]
@@ -70,6 +70,7 @@ fn every_event_has_a_fixture_of_every_schema_version() {
         names::<log::Event>(),
         names::<settings::Event>(),
         names::<binding::Event>(),
+        names::<credential::Event>(),
     ];
     for name in events.concat() {
         for schema in 1..=current_schema(&name) {

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    ids::{BundleDigest, Generation, InputId, MessageId},
+    ids::{BundleDigest, CredentialId, Generation, InputId, MessageId},
     run::{
         Answer, EgressMode, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage,
         QueueReason, Requested, SnapshotCause, Usage, WorkloadStage,
@@ -30,6 +30,13 @@ pub enum Command {
         mode: EgressMode,
         /// Why: needed for more than GitHub.
         reason: Option<TextRef>,
+    },
+    /// Put on its record which value of its credential is about to be used for it.
+    UseCredential {
+        /// Which credential: the one that it was asked for with.
+        credential: CredentialId,
+        /// Which of its values.
+        generation: Generation,
     },
     /// Say why it waits.
     Queue {

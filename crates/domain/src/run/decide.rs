@@ -34,6 +34,17 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> 
 fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::Request { .. } => Err(Rejection::Exists),
+        // After its end too: its pull request is looked after with it.
+        Command::UseCredential { credential, generation } => {
+            if run.requested.credential != Some(credential) {
+                return Err(Rejection::OtherCredential);
+            }
+            Ok(if run.credential >= Some(generation) {
+                vec![]
+            } else {
+                vec![Event::CredentialUsed { credential, generation }]
+            })
+        }
         Command::Queue { reason } => match &run.stage {
             Stage::Queued { reason: Some(known) } if *known == reason => Ok(vec![]),
             Stage::Queued { .. } => Ok(vec![Event::Queued { reason }]),

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     github::{Branch, Repository},
-    ids::{BundleDigest, Generation, InputId, MessageId, SessionId, StreamVersion, UserId},
+    ids::{
+        BundleDigest, CredentialId, Generation, InputId, MessageId, SessionId, StreamVersion,
+        UserId,
+    },
     text::TextRef,
 };
 
@@ -133,6 +136,14 @@ pub enum Event {
         mode: EgressMode,
         /// Why: always there for more than GitHub.
         reason: Option<TextRef>,
+    },
+    /// A credential's value is used for it from now on. Stored before the value is handed out.
+    #[serde(rename = "run.credential.used")]
+    CredentialUsed {
+        /// Which.
+        credential: CredentialId,
+        /// Which of its values.
+        generation: Generation,
     },
     /// The run is to publish and end.
     #[serde(rename = "run.finish.requested")]
@@ -318,6 +329,9 @@ pub struct Requested {
     /// What its profile gave beyond that. Not there in what was stored before profiles had it.
     #[serde(default, skip_serializing_if = "Harness::is_nothing")]
     pub harness: Harness,
+    /// The credential that its requests to the forge carry; absent: the installation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialId>,
 }
 
 /// What else a profile gives to a run, as it was when the run was asked for.

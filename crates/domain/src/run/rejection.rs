@@ -38,6 +38,9 @@ pub enum Rejection {
     /// More than GitHub is to be reached, and nobody says why.
     #[error("to reach more than GitHub takes a reason, which is kept on the record")]
     EgressReason,
+    /// It was asked for with another credential, or with the installation's own.
+    #[error("the run was started with another credential")]
+    OtherCredential,
     /// The report does not fit the stage the run is in.
     #[error("the report does not fit the run's state")]
     OutOfOrder,
@@ -58,6 +61,7 @@ impl Rejection {
             Self::WrongAnswer(_) => "run-input-wrong-answer",
             Self::NothingToPublish => "run-nothing-to-publish",
             Self::EgressReason => "run-egress-reason-missing",
+            Self::OtherCredential => "run-other-credential",
             Self::OutOfOrder => "run-report-out-of-order",
         }
     }

@@ -60,6 +60,8 @@ pub struct Run {
     pub snapshot: Option<(Generation, BundleDigest, SnapshotCause)>,
     /// The newest usage report.
     pub usage: Usage,
+    /// Which value of its credential was used for it last.
+    pub credential: Option<Generation>,
 }
 
 /// What was reported of one workload while it starts. Adapter and sidecar report apart from each other,
@@ -153,6 +155,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             publish_requested: false,
             snapshot: None,
             usage: Usage::default(),
+            credential: None,
         })),
         (State::New, _) => State::New,
         (State::Known(run), event) => State::Known(evolve_known(run, event)),
@@ -220,6 +223,7 @@ fn evolve_known(mut run: Box<Run>, event: &Event) -> Box<Run> {
             }
         }
         Event::EgressModeChanged { mode, .. } => run.egress = *mode,
+        Event::CredentialUsed { generation, .. } => run.credential = Some(*generation),
         Event::FinishRequested { .. } => {
             run.finishing = true;
             run.stage = Stage::Publishing;

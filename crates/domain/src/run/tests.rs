@@ -53,6 +53,7 @@ fn requested() -> Requested {
         disk_mib: 2048,
         max_retries: 1,
         harness: Harness::default(),
+        credential: None,
     }
 }
 
@@ -400,6 +401,7 @@ fn check(run: &Run, events: &[Event]) {
             event,
             Event::WorkloadRemoved { .. }
                 | Event::UsageReported { .. }
+                | Event::CredentialUsed { .. }
                 | Event::PublishRequested {}
                 | Event::PublishFailed { .. }
                 | Event::PullRequestOpened { .. }

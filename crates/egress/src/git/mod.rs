@@ -4,6 +4,8 @@
 mod pktline;
 mod push;
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
@@ -14,7 +16,7 @@ use crate::{
     gateway::Door,
     model::select,
     policy::Policy,
-    upstream::{Outgoing, PATIENCE, Upstream},
+    upstream::{Injected, Outgoing, PATIENCE, Upstream},
 };
 
 const UP: [&str; 5] = ["accept", "accept-encoding", "content-type", "git-protocol", "user-agent"];
@@ -141,6 +143,7 @@ async fn pass_on(
     (service, path, query): (Service, &str, Option<String>),
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
+    let credential = credential(door, policy).await?;
     let record = door.allow(asked, service.rule())?;
     let (parts, body) = request.into_parts();
     let mut headers = select(&parts.headers, &UP);
@@ -153,6 +156,7 @@ async fn pass_on(
         query,
         headers,
         body: reqwest::Body::wrap(Metered::new(body, record.clone(), Way::Up, PATIENCE)),
+        credential,
     };
     Ok(send(&door.gateway.git, outgoing, &record).await)
 }
@@ -178,6 +182,13 @@ async fn push(
             return Err(refusal);
         }
     };
+    let credential = match credential(door, policy).await {
+        Ok(credential) => credential,
+        Err(refusal) => {
+            push::drain(body).await;
+            return Err(refusal);
+        }
+    };
     let record = door.allow(asked, Service::ReceivePack.rule())?;
     let body = Metered::new(Resumed::new(head, body), record.clone(), Way::Up, PATIENCE);
     let outgoing = Outgoing {
@@ -186,8 +197,17 @@ async fn push(
         query: None,
         headers: select(&parts.headers, &UP),
         body: reqwest::Body::wrap(body),
+        credential,
     };
     Ok(send(&door.gateway.git, outgoing, &record).await)
+}
+
+/// What the request carries in place of the gateway's own token.
+async fn credential(door: &Door, policy: &Policy) -> Result<Option<Arc<Injected>>, Refusal> {
+    match policy.credential {
+        Some(of) => door.gateway.credentials.of_run(door.run, of).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The policy's own spelling of the repository, not the client's.
@@ -196,13 +216,14 @@ fn repository_path(policy: &Policy, path: &str) -> String {
 }
 
 async fn send(upstream: &Upstream, outgoing: Outgoing, record: &Record) -> Response<Body> {
+    let whose = if outgoing.credential.is_some() { "run's credential" } else { "gateway's token" };
     let response = upstream.pass(outgoing, keeps, record).await;
     if response.status() != StatusCode::UNAUTHORIZED {
         return response;
     }
     // Not the sandbox's credential to give: a 401 would only make git ask for one.
     record.status(StatusCode::FORBIDDEN.as_u16());
-    line(StatusCode::FORBIDDEN, "paddock: the forge does not accept the gateway's token")
+    line(StatusCode::FORBIDDEN, &format!("paddock: the forge does not accept the {whose}"))
 }
 
 fn keeps(name: &HeaderName) -> bool {

@@ -5,7 +5,7 @@ mod pull;
 
 use domain::{
     github::{Branch, Repository},
-    ids::RunId,
+    ids::{CredentialId, Generation, RunId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +41,26 @@ pub struct Policy {
     /// Nothing passes until this is false again.
     #[serde(default)]
     pub suspended: bool,
+    /// The credential that its requests to the forge carry, by name: the value is asked for by itself, and held in
+    /// memory alone. Without one they carry the gateway's own token.
+    #[serde(default)]
+    pub credential: Option<PolicyCredential>,
     /// The SHA-256, in hexadecimal, of the credential that opens the run's door over TCP; without one it
     /// has none there.
     #[serde(default)]
     pub door_sha256: Option<String>,
+}
+
+/// The credential of a run, never its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyCredential {
+    /// Which.
+    pub id: CredentialId,
+    /// Which of its values counts.
+    pub generation: Generation,
+    /// Whether it is good for nothing any more.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// The policies of all runs that are to have a door, and the control plane's tag for this list.

@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
+use domain::ids::RunId;
 use paddock_egress::{Decision, Policy};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -26,6 +27,9 @@ pub(crate) struct Control {
     policies: watch::Sender<(u64, Vec<Policy>)>,
     decisions: Arc<Mutex<BTreeMap<Uuid, Decision>>>,
     reports: watch::Sender<u64>,
+    /// What is answered for the credential of a run, and how often it was.
+    credentials: Arc<Mutex<BTreeMap<RunId, (StatusCode, Value)>>>,
+    asked: Arc<Mutex<u32>>,
     /// Everything that came over the wire.
     heard: Arc<Mutex<String>>,
     serving: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -40,6 +44,8 @@ impl Control {
             policies: watch::Sender::new((1, vec![])),
             decisions: Arc::default(),
             reports: watch::Sender::new(0),
+            credentials: Arc::default(),
+            asked: Arc::default(),
             heard: Arc::default(),
             serving: Arc::default(),
         }
@@ -55,6 +61,7 @@ impl Control {
         let router = Router::new()
             .route("/gateway/v1/policies", get(policies))
             .route("/gateway/v1/decisions", post(decisions))
+            .route("/gateway/v1/credential", post(credential))
             .with_state(self.clone());
         let task =
             tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
@@ -77,6 +84,17 @@ impl Control {
             *tag += 1;
             *current = policies;
         });
+    }
+
+    /// What is answered for a run's credential from now on.
+    pub(crate) fn hand(&self, run: RunId, status: u16, body: Value) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        self.credentials.lock().unwrap().insert(run, (status, body));
+    }
+
+    /// How often a credential was asked for.
+    pub(crate) fn asked(&self) -> u32 {
+        *self.asked.lock().unwrap()
     }
 
     pub(crate) fn heard(&self) -> String {
@@ -131,6 +149,24 @@ async fn policies(
     }
     let (tag, runs) = policies.borrow().clone();
     Ok(Json(json!({"etag": tag.to_string(), "runs": runs})))
+}
+
+async fn credential(
+    State(control): State<Control>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    if !authorised(&headers) {
+        return (StatusCode::UNAUTHORIZED, Json(Value::Null));
+    }
+    if !control.is_up() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
+    }
+    *control.asked.lock().unwrap() += 1;
+    let run: RunId = serde_json::from_value(body["run"].clone()).expect("a run");
+    let known = control.credentials.lock().unwrap().get(&run).cloned();
+    let (status, body) = known.unwrap_or((StatusCode::NO_CONTENT, Value::Null));
+    (status, Json(body))
 }
 
 async fn decisions(

@@ -30,6 +30,8 @@ pub(crate) struct Forge {
     pub(crate) address: SocketAddr,
     root: PathBuf,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// The tokens that it takes beside the gateway's own.
+    tokens: Arc<Mutex<Vec<String>>>,
     _dir: Arc<TempDir>,
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct Forge {
 pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) authorised: bool,
+    /// The token that it came with.
+    pub(crate) token: String,
     pub(crate) chunked: bool,
     pub(crate) protocol: Option<String>,
 }
@@ -48,6 +52,7 @@ impl Forge {
             address: ([0, 0, 0, 0], 0).into(),
             root: dir.path().join("repositories"),
             seen: Arc::default(),
+            tokens: Arc::default(),
             _dir: Arc::new(dir),
         };
         for repository in repositories {
@@ -63,6 +68,11 @@ impl Forge {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Takes these too.
+    pub(crate) fn take(&self, tokens: &[&str]) {
+        self.tokens.lock().unwrap().extend(tokens.iter().map(|token| (*token).to_owned()));
     }
 
     pub(crate) fn bare(&self, repository: &str) -> PathBuf {
@@ -89,11 +99,15 @@ async fn cgi(State(forge): State<Forge>, request: Request) -> Response {
     let header = |name: &str| {
         parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
-    let basic = BASE64_STANDARD.encode(format!("x-access-token:{FORGE_TOKEN}"));
-    let authorised = header("authorization") == format!("Basic {basic}");
+    let sent = header("authorization");
+    let pair = sent.strip_prefix("Basic ").and_then(|pair| BASE64_STANDARD.decode(pair).ok());
+    let pair = pair.and_then(|pair| String::from_utf8(pair).ok()).unwrap_or_default();
+    let token = pair.strip_prefix("x-access-token:").unwrap_or_default().to_owned();
+    let authorised = token == FORGE_TOKEN || forge.tokens.lock().unwrap().contains(&token);
     forge.seen.lock().unwrap().push(Seen {
         path: parts.uri.to_string(),
         authorised,
+        token,
         chunked: header("transfer-encoding") == "chunked",
         protocol: Some(header("git-protocol")).filter(|value| !value.is_empty()),
     });

@@ -2,6 +2,7 @@
 
 mod bypass;
 mod control;
+mod credential;
 mod decisions;
 mod forge;
 mod git;

@@ -246,6 +246,7 @@ pub(crate) fn policy(repo: &str, branch: &str) -> Policy {
         egress: Mode::Github,
         hosts: Vec::<HostRule>::new(),
         suspended: false,
+        credential: None,
         door_sha256: None,
     }
 }

@@ -32,6 +32,11 @@ impl CliError {
         Self { code: USAGE, message: message.into(), problem: None }
     }
 
+    /// There is no such thing.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self { code: NOT_FOUND, message: message.into(), problem: None }
+    }
+
     /// No server could be found or reached.
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         Self { code: UNREACHABLE, message: message.into(), problem: None }

@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod credential;
 mod error;
 mod follow;
 pub(crate) mod log;
@@ -81,6 +82,8 @@ enum Command {
     Run(run::RunArgs),
     /// Roles: who may do what, and why.
     Access(access::AccessArgs),
+    /// Credentials: what runs carry to the forge, who may use it, where it was used.
+    Credential(credential::CredentialArgs),
     /// Print a run's output.
     Logs(run::LogsArgs),
     /// Settings of the installation: limits, allow-list, harness profiles, retention.
@@ -105,6 +108,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Session(args) => session::session(args, json).await,
         Command::Run(args) => run::run(args, json).await,
         Command::Access(args) => access::access(args, json).await,
+        Command::Credential(args) => credential::credential(args, json).await,
         Command::Logs(args) => run::logs(args, json).await,
         Command::Settings(args) => settings::settings(args, json).await,
     }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Client, Server,
+    Client, Server, credential,
     error::CliError,
     follow::{self, follow, follow_new},
     output,
@@ -69,6 +69,10 @@ enum Verb {
         /// Why it is to reach more than GitHub; kept on the record.
         #[arg(long, value_name = "REASON", requires = "egress")]
         egress_reason: Option<String>,
+        /// The credential that its requests to the forge carry, by id or name; or `installation` for the
+        /// installation's own. Your only one, where there is one, unless told otherwise.
+        #[arg(long, value_name = "CREDENTIAL")]
+        credential: Option<String>,
         /// Make the pull request a draft.
         #[arg(long)]
         draft: bool,
@@ -148,16 +152,22 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> anyhow::Result<ExitCode> {
             profile,
             egress,
             egress_reason,
+            credential,
             draft,
             linger,
             deadline,
             follow: stay,
         } => {
+            let credential = match credential.as_deref() {
+                None | Some("installation") => credential,
+                Some(name) => Some(credential::id_of(&client, name).await?),
+            };
             let body = without_nulls(json!({
                 "prompt": read_prompt(prompt)?,
                 "profile": profile,
                 "egress": egress,
                 "egress_reason": egress_reason,
+                "credential": credential,
                 "draft": draft.then_some(true),
                 "linger_seconds": linger,
                 "deadline_seconds": deadline,
@@ -274,6 +284,12 @@ fn answer_body(
 }
 
 fn describe(run: &Value) -> String {
+    let mut run = run.clone();
+    run["credential_words"] = match (&run["credential"]["name"], &run["credential"]["generation"]) {
+        (Value::String(name), Value::Null) => format!("{name}, not used yet").into(),
+        (Value::String(name), generation) => format!("{name}, generation {generation}").into(),
+        _ => "the installation's own".into(),
+    };
     let rows = [
         ("id", "/id"),
         ("state", "/state"),
@@ -286,6 +302,7 @@ fn describe(run: &Value) -> String {
         ("workload", "/generation"),
         ("sandbox", "/sandbox"),
         ("egress", "/egress"),
+        ("credential", "/credential_words"),
         ("tokens in", "/usage/input_tokens"),
         ("tokens out", "/usage/output_tokens"),
         ("created", "/created_at"),
@@ -294,5 +311,5 @@ fn describe(run: &Value) -> String {
         ("you can", "/allowed_actions"),
         ("asks", "/inputs"),
     ];
-    describe_rows(run, &rows)
+    describe_rows(&run, &rows)
 }

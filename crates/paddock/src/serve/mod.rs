@@ -3,6 +3,7 @@
 mod adapter;
 mod cluster;
 mod doors;
+mod secrets;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -11,6 +12,7 @@ use api::{
     AppState, Settings,
     access::{Access, AccessSettings, local_user},
     bundles::Bundles,
+    credentials::Credentials,
     gateway::{Decisions, GatewayState, Policies},
     github::GitHub,
     health::HealthState,
@@ -90,6 +92,7 @@ struct Parts {
     bundles: Bundles,
     links: Links,
     github: GitHub,
+    credentials: Credentials,
     decisions: Decisions,
     pulls: PullChecks,
     gateway: GatewayState,
@@ -163,7 +166,11 @@ impl Parts {
         let views = Views::new(pool.clone(), Health::default());
         let (decisions, policies) = (Decisions::new(pool.clone()), Policies::unknown());
         let token = config.gateway_token.expose();
-        let gateway = GatewayState::new(policies.clone(), decisions.clone(), token);
+        let secrets = secrets::open(&config.credential_store, &context).await?;
+        let credentials =
+            Credentials::new(commands.clone(), github.clone(), secrets, config.classic_tokens);
+        let gateway = GatewayState::new(policies.clone(), decisions.clone(), token)
+            .with_credentials(credentials.clone());
         let progress = Progress::new();
         let nats = connect_nats(config.nats_url.expose()).await?;
         let (adapter, cluster, doors) = match &config.kubernetes {
@@ -210,6 +217,7 @@ impl Parts {
             views,
             progress,
             github,
+            credentials,
             decisions,
             gateway,
             policies,
@@ -251,6 +259,7 @@ impl Parts {
             authority: self.authority.clone(),
             views: self.views.clone(),
             github: self.github.clone(),
+            credentials: self.credentials.clone(),
             outputs: self.outputs.clone(),
             bundles: self.bundles.clone(),
             decisions: self.decisions.clone(),
@@ -338,6 +347,7 @@ impl Parts {
             commands: self.commands.clone(),
             views: self.views.clone(),
             github: self.github.clone(),
+            credentials: self.credentials.clone(),
             bundles: self.bundles.clone(),
             outputs: self.outputs.clone(),
             pulls: self.pulls.clone(),

@@ -40,6 +40,7 @@ pub(super) fn requested() -> Requested {
         disk_mib: 2048,
         max_retries: 2,
         harness: domain::run::Harness::default(),
+        credential: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod deadlines;
 #[cfg(test)]
 mod fixture;
 mod memory;
+mod minted;
 mod policies;
 mod publisher;
 mod pull_request;
@@ -16,8 +17,8 @@ mod retention;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use api::{
-    bundles::Bundles, gateway::Policies, github::GitHub, output::Outputs, pulls::PullChecks,
-    settings::Installation,
+    bundles::Bundles, credentials::Credentials, gateway::Policies, github::GitHub, output::Outputs,
+    pulls::PullChecks, settings::Installation,
 };
 use commands::Commands;
 use domain::ids::Position;
@@ -47,6 +48,7 @@ pub(crate) struct Tools {
     pub(crate) commands: Commands,
     pub(crate) views: Views,
     pub(crate) github: GitHub,
+    pub(crate) credentials: Credentials,
     pub(crate) bundles: Bundles,
     pub(crate) outputs: Outputs,
     pub(crate) pulls: PullChecks,
@@ -67,6 +69,7 @@ pub(crate) async fn run(tools: Tools, shutdown: CancellationToken) {
     tasks.spawn(rounds(publisher::Publisher::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(deadlines::Deadlines::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(policies::Publication::new(&tools), tools.clone(), shutdown.clone()));
+    tasks.spawn(rounds(minted::Minted::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(pull_states::PullStates::new(&tools), tools.clone(), shutdown.clone()));
     tasks.spawn(rounds(retention::Retention::new(&tools), tools, shutdown));
     tasks.join_all().await;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use api::{
+    credentials::Credentials,
     github::{GitHub, GitHubError, Looked},
     pulls::PullChecks,
 };
@@ -14,11 +15,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use commands::{Caused, CommandError, Commands};
 use domain::{
     event::{Actor, Part},
-    ids::SessionId,
+    ids::{CredentialId, SessionId},
     session::{self, PullState},
 };
 use futures::{StreamExt as _, stream};
-use projections::{OpenPull, Views};
+use projections::{OpenPull, ViewError, Views};
 
 use super::{Task, Tools};
 
@@ -38,6 +39,7 @@ pub(super) struct PullStates {
     commands: Commands,
     views: Views,
     github: GitHub,
+    credentials: Credentials,
     checks: PullChecks,
     known: HashMap<SessionId, Known>,
     sweep_at: DateTime<Utc>,
@@ -96,6 +98,7 @@ impl PullStates {
             commands: tools.commands.clone(),
             views: tools.views.clone(),
             github: tools.github.clone(),
+            credentials: tools.credentials.clone(),
             checks: tools.pulls.clone(),
             known: HashMap::new(),
             sweep_at: DateTime::UNIX_EPOCH,
@@ -120,7 +123,27 @@ impl PullStates {
     async fn look(&self, pull: &OpenPull) -> Result<Looked, GitHubError> {
         let known = self.known.get(&pull.session).filter(|known| known.number == pull.number);
         let edition = known.and_then(|known| known.edition.as_deref());
-        self.github.look_at_pull(&pull.repo, pull.number, edition).await
+        self.forge_of(pull).await.look_at_pull(&pull.repo, pull.number, edition).await
+    }
+
+    /// The forge, as the session's last run reached it; with the installation's own token where what that carried
+    /// is not to be had any more.
+    async fn forge_of(&self, pull: &OpenPull) -> GitHub {
+        let credential = self.credential_of(pull.session).await.unwrap_or_else(|error| {
+            tracing::warn!(session = %pull.session, %error, "its last run is not known");
+            None
+        });
+        let forge = self.credentials.forge_with(credential, &pull.repo).await;
+        forge.unwrap_or_else(|_| self.github.clone())
+    }
+
+    async fn credential_of(&self, session: SessionId) -> Result<Option<CredentialId>, ViewError> {
+        let sessions = self.views.sessions_by_id(&[session]).await?;
+        let Some(last) = sessions.first().and_then(|session| session.last_run) else {
+            return Ok(None);
+        };
+        let runs = self.views.runs_by_id(&[last]).await?;
+        Ok(runs.first().and_then(|run| run.requested.credential))
     }
 
     async fn looked(

@@ -10,6 +10,7 @@ use std::{
 
 use api::{
     bundles::Bundles,
+    credentials::{Credentials, FileStore},
     gateway::Policies,
     github::GitHub,
     output::Outputs,
@@ -165,10 +166,14 @@ impl World {
         let address = Url::from_directory_path(store.path()).unwrap();
         let policies = Policies::unknown();
         let (pulls, views) = (PullChecks::default(), Views::new(pool.clone(), health));
+        let github = GitHub::new(&forge.serve().await, None, Context::system().clock).unwrap();
+        let secrets = FileStore::open(&store.path().join("secrets"), Context::system().entropy);
+        let secrets = Arc::new(secrets.unwrap());
         let tools = Tools {
+            credentials: Credentials::new(commands.clone(), github.clone(), secrets, false),
             commands: commands.clone(),
             views: views.clone(),
-            github: GitHub::new(&forge.serve().await, None, Context::system().clock).unwrap(),
+            github,
             bundles: Bundles::open_store(pool.clone(), &address, 1024).await.unwrap(),
             outputs: Outputs::new(pool),
             pulls: pulls.clone(),

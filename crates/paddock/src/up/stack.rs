@@ -45,7 +45,7 @@ const CLUSTER: [&str; 20] = [
 ];
 
 /// What people may change while it runs: its first values.
-const CHANGEABLE: [&str; 7] = [
+const CHANGEABLE: [&str; 9] = [
     "PADDOCK_MAX_RUNS",
     "PADDOCK_MAX_RUNS_PER_OWNER",
     "PADDOCK_EGRESS_ALLOW",
@@ -53,6 +53,8 @@ const CHANGEABLE: [&str; 7] = [
     "PADDOCK_BUNDLE_DAYS",
     "PADDOCK_OUTPUT_DAYS",
     "PADDOCK_PARTIAL_UPLOAD_HOURS",
+    "PADDOCK_CREDENTIAL_STORE",
+    "PADDOCK_CLASSIC_TOKENS",
 ];
 
 /// How long the control plane has to become ready.

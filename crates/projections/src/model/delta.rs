@@ -84,7 +84,7 @@ impl Delta {
                 self.bindings.insert(id, (position.0, row));
             }
             // These have no read model yet: they are read from the log itself.
-            Event::Actor(_) | Event::Log(_) | Event::Settings(_) => {}
+            Event::Actor(_) | Event::Log(_) | Event::Settings(_) | Event::Credential(_) => {}
         }
         Ok(())
     }

@@ -80,6 +80,7 @@ pub(super) fn attention(before: bool, actor: Actor, event: &Event, run: &RunRow)
         | Event::InputGiven { .. }
         | Event::Interrupted {}
         | Event::EgressModeChanged { .. }
+        | Event::CredentialUsed { .. }
         | Event::FinishRequested { .. }
         | Event::CancelRequested {}
         | Event::TurnFailed { .. }

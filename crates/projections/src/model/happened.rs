@@ -53,6 +53,7 @@ pub(super) fn in_run(event: &Event) -> Option<String> {
         Event::Succeeded { changes: false } => "done, without changes".to_owned(),
         Event::Cancelled {} => "cancelled".to_owned(),
         Event::UsageReported { .. }
+        | Event::CredentialUsed { .. }
         | Event::SnapshotStored { .. }
         | Event::WorkloadObserved { .. }
         | Event::WorkloadRemoved { .. } => return None,

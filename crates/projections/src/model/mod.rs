@@ -15,7 +15,9 @@ pub use actions::{RunAction, SessionAction};
 pub use binding::BindingRow;
 pub(crate) use delta::Delta;
 pub use group::Group;
-pub use run::{Input, Publishing, PullRequest, RunRow, RunState, TimelineRow, Workload};
+pub use run::{
+    CredentialUse, Input, Publishing, PullRequest, RunRow, RunState, TimelineRow, Workload,
+};
 pub use session::{BundleRow, SessionPull, SessionRow};
 pub use words::reason;
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     event::{Actor, Recorded},
-    ids::{Generation, InputId, Position, RunId, StreamVersion},
+    ids::{CredentialId, Generation, InputId, Position, RunId, StreamVersion},
     run::{
         EgressMode, Enforcement, Event, Failure, InputKind, Outcome, Probe, PublishStage,
         QueueReason, Requested, Usage,
@@ -32,6 +32,17 @@ pub struct EgressChange {
     pub actor: Actor,
     /// Why.
     pub reason: Option<TextRef>,
+}
+
+/// Which value of its credential a run used last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialUse {
+    /// The credential.
+    pub id: CredentialId,
+    /// Which of its values.
+    pub generation: Generation,
+    /// Since when.
+    pub at: DateTime<Utc>,
 }
 
 /// How long the last snapshot may take before the run ends without it, in seconds.
@@ -94,6 +105,8 @@ pub struct RunRow {
     pub pull_request: Option<PullRequest>,
     /// What it used.
     pub usage: Usage,
+    /// The credential that it used; none before it did, or where that is the installation's own.
+    pub credential: Option<CredentialUse>,
     /// The agent's own id of its session, and its version.
     pub agent: Option<(String, String)>,
     /// When it was asked for.
@@ -268,6 +281,7 @@ impl RunRow {
             publishing: Publishing::default(),
             pull_request: None,
             usage: Usage::default(),
+            credential: None,
             agent: None,
             created_at: recorded.time,
             started_at: None,
@@ -439,6 +453,10 @@ impl RunRow {
             Event::EgressModeChanged { mode, reason } => {
                 let changed = EgressChange { at, actor: recorded.actor, reason: reason.clone() };
                 self.egress = Egress { mode: *mode, changed: Some(changed) };
+            }
+            Event::CredentialUsed { credential, generation } => {
+                let used = CredentialUse { id: *credential, generation: *generation, at };
+                self.credential = Some(used);
             }
             Event::FinishRequested { .. } => {
                 self.finishing = true;

@@ -41,6 +41,9 @@ pub(super) fn summary(event: &Event) -> String {
         Event::InputRequired { kind: InputKind::Question, .. } => "an answer".to_owned(),
         Event::InputGiven { answer, .. } => answered(answer).to_owned(),
         Event::EgressModeChanged { mode, .. } => format!("egress {}", mode.as_str()),
+        Event::CredentialUsed { credential, generation } => {
+            format!("generation {generation} of {credential}")
+        }
         Event::FinishRequested { cause: FinishCause::Asked } => "asked for".to_owned(),
         Event::FinishRequested { cause: FinishCause::Idle } => "nothing more came".to_owned(),
         Event::TurnFailed { failure, .. } | Event::Failed { failure, .. } => {
@@ -99,6 +102,7 @@ pub(super) const fn text(event: &Event) -> Option<&TextRef> {
         | Event::TurnStarted { .. }
         | Event::Idle { .. }
         | Event::Interrupted {}
+        | Event::CredentialUsed { .. }
         | Event::FinishRequested { .. }
         | Event::CancelRequested {}
         | Event::BranchPushed { .. }

@@ -1,6 +1,6 @@
 use domain::{
     access::Sight,
-    ids::{BundleDigest, RunId, SessionId},
+    ids::{BundleDigest, CredentialId, RunId, SessionId},
 };
 use serde::de::DeserializeOwned;
 use sqlx::AssertSqlSafe;
@@ -172,6 +172,31 @@ impl Views {
             .bind(before)
             .bind(i64::from(limit) + 1)
             .bind(filter.session.map(|session| session.0));
+        let bodies: Vec<String> = bind_sight!(query, sight).fetch_all(&self.pool).await?;
+        Ok(Ok(page(&list, &bodies, limit, |row: &RunRow| row.id.to_string())?))
+    }
+
+    /// Runs that used a credential, of sessions that somebody sees; the newest first.
+    pub async fn runs_using(
+        &self,
+        sight: &Sight,
+        credential: CredentialId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Result<Page<RunRow>, NotACursor>, ViewError> {
+        let list = format!("runs using {credential}");
+        let Ok(before) = start(&list, cursor, NEWEST) else { return Ok(Err(NotACursor)) };
+        let sql = format!(
+            "select body::text from view.run r where credential = $3 and id < $1
+               and ({} exists (select from view.session s where s.id = r.session and {}))
+             order by id desc limit $2",
+            if sight.everything { "true or" } else { "" },
+            condition(sight, 4),
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(before)
+            .bind(i64::from(limit) + 1)
+            .bind(credential.0);
         let bodies: Vec<String> = bind_sight!(query, sight).fetch_all(&self.pool).await?;
         Ok(Ok(page(&list, &bodies, limit, |row: &RunRow| row.id.to_string())?))
     }

@@ -158,7 +158,7 @@ impl Views {
             StreamKind::Run => "select version from view.run where id = $1",
             StreamKind::Binding => "select version from view.binding where id = $1",
             // Without a read model there is nothing to wait for.
-            StreamKind::Actor | StreamKind::Log | StreamKind::Settings => {
+            StreamKind::Actor | StreamKind::Log | StreamKind::Settings | StreamKind::Credential => {
                 return Ok(StreamVersion(u64::MAX));
             }
         };

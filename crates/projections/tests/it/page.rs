@@ -236,7 +236,11 @@ async fn news_are_complete_from_every_position() {
         let session = match event {
             Event::Session(_) => SessionId(stream.id),
             Event::Run(_) => of_run(stream.id),
-            Event::Actor(_) | Event::Log(_) | Event::Settings(_) | Event::Binding(_) => continue,
+            Event::Actor(_)
+            | Event::Log(_)
+            | Event::Settings(_)
+            | Event::Binding(_)
+            | Event::Credential(_) => continue,
         };
         newest.insert(session, position);
     }

@@ -156,6 +156,7 @@ impl Story {
             disk_mib: 2048,
             max_retries: 1,
             harness: domain::run::Harness::default(),
+            credential: None,
         };
         if self.session(id, session::Command::StartRun { run }) {
             let (message, prompt) = (message(0), self.text());

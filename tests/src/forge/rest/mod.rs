@@ -24,16 +24,14 @@ use axum::{
 };
 use serde_json::Value;
 
+use self::opened::Opened;
+pub(super) use self::refusal::{Answered, Refusal};
 pub(super) use self::{
     contents::contents,
     issues::{issue, issues},
     paging::escaped,
     pulls::{change_pull, create_pull, pull, pulls},
     repositories::{branch, branches, reference, repository},
-};
-use self::{
-    opened::Opened,
-    refusal::{Answered, Refusal},
 };
 use super::{Forge, answers, token::Caller};
 
@@ -68,8 +66,11 @@ pub(super) async fn headers(
     request: Request,
     next: Next,
 ) -> Response {
-    let is_known = matches!(Caller::of(&forge, request.headers()), Caller::Known(..));
-    let limit = if is_known { LIMIT } else { 60 };
+    let expiry = match Caller::of(&forge, request.headers()) {
+        Caller::Known(_, token) => Some(token.expiry()),
+        Caller::Anonymous | Caller::Wrong => None,
+    };
+    let limit = if expiry.is_some() { LIMIT } else { 60 };
     let mut response = next.run(request).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let numbers = [
@@ -80,6 +81,10 @@ pub(super) async fn headers(
     ];
     for (name, number) in numbers {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(number));
+    }
+    if let Some(Ok(expiry)) = expiry.flatten().map(HeaderValue::try_from) {
+        let name = HeaderName::from_static("github-authentication-token-expiration");
+        response.headers_mut().insert(name, expiry);
     }
     let words = [
         (HeaderName::from_static("x-ratelimit-resource"), "core"),

@@ -21,7 +21,7 @@ impl Refusal {
         Self { status, message: message.to_owned(), errors: None }
     }
 
-    pub(super) fn bad_credentials() -> Self {
+    pub(in crate::forge) fn bad_credentials() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Bad credentials")
     }
 
@@ -29,7 +29,7 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "Requires authentication")
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(in crate::forge) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not Found")
     }
 
@@ -45,12 +45,12 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "Resource not accessible by personal access token")
     }
 
-    pub(super) fn not_json() -> Self {
+    pub(in crate::forge) fn not_json() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "Problems parsing JSON")
     }
 
     /// The body is JSON but not what is wanted.
-    pub(super) fn invalid_request(what: &str) -> Self {
+    pub(in crate::forge) fn invalid_request(what: &str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, &format!("Invalid request.\n\n{what}"))
     }
 

@@ -25,6 +25,11 @@ export function wouldChange(subject: string, role: string, what: string): string
   const who = subject.startsWith('group:')
     ? `Everybody in ${subject.slice(6) || 'the group'}`
     : subject || 'They';
+  if (what === 'this credential') {
+    if (role === 'viewer') return `${who} will see how ${what} stands and where it was used.`;
+    const more = role === 'admin' ? ', give it another value, revoke it, and say who else may' : '';
+    return `${who} will let their runs carry ${what}${more}. Nobody sees its value.`;
+  }
   switch (role) {
     case 'admin':
       return `${who} will decide over ${what}: everything, and who else may.`;

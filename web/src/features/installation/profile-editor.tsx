@@ -213,8 +213,8 @@ function Variables({ part }: { part: Part }) {
     <fieldset className="flex flex-col gap-2">
       <legend className="text-sm font-medium">Variables</legend>
       <p className="text-xs text-soft">
-        Plain ones: everybody reads them, and so does the agent. Secrets are credentials, not
-        variables.
+        Plain ones: everybody reads them, and so does the agent. A token for the forge is no
+        variable: register it under Credentials, and no agent sees it.
       </p>
       {fields.env.map(({ id, name, value }, at) => (
         <div key={id} className="flex items-start gap-2">

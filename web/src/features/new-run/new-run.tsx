@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import { asProblem, type ProblemError } from '@/api/problem';
 import { profilesQuery, readRun, sessionQuery } from '@/api/query';
+import { CredentialPicker } from '@/features/new-run/credential';
 import {
   repositoryIn,
   useBranches,
@@ -69,6 +70,7 @@ function RunForm({ session }: { session?: FormSession }) {
   const [draft, setDraft] = useState(false);
   const [egress, setEgress] = useState<keyof typeof EGRESS>('github');
   const [why, setWhy] = useState('');
+  const [credential, setCredential] = useState('');
 
   const found = repositoryIn(useSettled(typed));
   const repo = session?.repo ?? found?.repo;
@@ -115,6 +117,7 @@ function RunForm({ session }: { session?: FormSession }) {
             prompt,
             ...(chosenProfile ? { profile: chosenProfile.name } : {}),
             ...(draft ? { draft } : {}),
+            ...(credential ? { credential } : {}),
             ...(egress === 'full' ? { egress, egress_reason: why.trim() } : {}),
           },
         }),
@@ -249,6 +252,7 @@ function RunForm({ session }: { session?: FormSession }) {
           onChange={(mode) => setEgress(mode === 'full' ? 'full' : 'github')}
           hint={EGRESS[egress].detail}
         />
+        <CredentialPicker value={credential} onChange={setCredential} />
         {egress === 'full' && (
           <Field
             label="Why it is to reach more than GitHub"

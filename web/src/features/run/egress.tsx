@@ -3,6 +3,7 @@ import { Check, ShieldBan, ShieldCheck } from 'lucide-react';
 import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import type { Decision, Run } from '@/api/types';
+import { RunCredential } from '@/features/run/credential';
 import { EgressMode } from '@/features/run/egress-mode';
 import { bytes } from '@/lib/format';
 import { line } from '@/lib/safe';
@@ -47,6 +48,7 @@ export function Egress({ run }: { run: Run }) {
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-3 p-4">
       <EgressMode run={run} />
+      <RunCredential run={run} />
       <p className="flex items-center gap-2 text-soft">
         <ShieldCheck aria-hidden className="size-4 text-good" />
         {run.fence.length > 0

@@ -1,6 +1,7 @@
 import { useNavigate } from '@tanstack/react-router';
 import {
   Activity,
+  KeyRound,
   ListTree,
   type LucideIcon,
   MessageSquare,
@@ -107,6 +108,12 @@ function Entries({ onDone }: { onDone(): void }) {
         label: 'Access',
         icon: ShieldCheck,
         run: () => void navigate({ to: '/access' }),
+      },
+      {
+        id: 'credentials',
+        label: 'Credentials',
+        icon: KeyRound,
+        run: () => void navigate({ to: '/credentials' }),
       },
       ...[...sessions.get().byId.values()].map((session) => ({
         id: session.id,

@@ -1,6 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { Activity, CircleHelp, ListTree, Plus, Search, Settings2, ShieldCheck } from 'lucide-react';
+import {
+  Activity,
+  CircleHelp,
+  KeyRound,
+  ListTree,
+  Plus,
+  Search,
+  Settings2,
+  ShieldCheck,
+} from 'lucide-react';
 import { useState } from 'react';
 import { asProblem } from '@/api/problem';
 import { meQuery } from '@/api/query';
@@ -20,6 +29,7 @@ import { Toasts } from '@/ui/toast';
 const NAV = [
   { to: '/', label: 'Sessions', icon: ListTree },
   { to: '/system', label: 'System', icon: Activity },
+  { to: '/credentials', label: 'Credentials', icon: KeyRound },
   { to: '/access', label: 'Access', icon: ShieldCheck },
   { to: '/settings', label: 'Settings', icon: Settings2 },
 ] as const;

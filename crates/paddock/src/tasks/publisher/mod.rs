@@ -4,7 +4,10 @@
 mod plan;
 
 use anyhow::Context as _;
-use api::github::{GitHub, GitHubError, NewPull, Pull};
+use api::{
+    credentials::Credentials,
+    github::{GitHub, GitHubError, NewPull, Pull},
+};
 use commands::{Caused, Commands};
 use domain::{
     event::{Actor, Event as AnyEvent, Part, Recorded},
@@ -27,7 +30,7 @@ const AT_ONCE: usize = 4;
 pub(super) struct Publisher {
     commands: Commands,
     views: Views,
-    github: GitHub,
+    credentials: Credentials,
     public_url: Url,
 }
 
@@ -36,7 +39,7 @@ impl Publisher {
         Self {
             commands: tools.commands.clone(),
             views: tools.views.clone(),
-            github: tools.github.clone(),
+            credentials: tools.credentials.clone(),
             public_url: tools.public_url.clone(),
         }
     }
@@ -91,7 +94,11 @@ impl Publisher {
         let run_url = self.run_url(id);
         let requested = &run.requested;
         let (repo, head, base) = (&requested.repo, &requested.branch, &requested.base);
-        let found = match self.github.open_pull(repo, head, base).await {
+        let github = match self.credentials.forge_of_run(id).await {
+            Ok(github) => github,
+            Err(error) => return Ok(Err(error)),
+        };
+        let found = match github.open_pull(repo, head, base).await {
             Ok(Some(pull)) => {
                 // Made by this run, which was killed before it could be recorded?
                 let ours = pull.body.as_deref().is_some_and(|body| body.contains(&run_url));
@@ -100,7 +107,7 @@ impl Publisher {
             Ok(None) => {
                 let subject = api::link::pushed_subject(self.commands.pool(), id).await?;
                 let prompt = self.prompt(events).await?;
-                self.create(run, &run_url, subject.as_deref(), prompt.as_deref())
+                self.create(&github, run, &run_url, subject.as_deref(), prompt.as_deref())
                     .await
                     .map(|pull| (pull.number, true))
             }
@@ -110,12 +117,13 @@ impl Publisher {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
-        let read_back = self.github.pull(repo, number).await.and_then(checked);
+        let read_back = github.pull(repo, number).await.and_then(checked);
         Ok(read_back.map(|pull| (pull, created)))
     }
 
     async fn create(
         &self,
+        github: &GitHub,
         run: &Run,
         run_url: &str,
         subject: Option<&str>,
@@ -123,7 +131,7 @@ impl Publisher {
     ) -> Result<Pull, GitHubError> {
         let requested = &run.requested;
         let issue_title = match requested.issue {
-            Some(number) => match self.github.issue(&requested.repo, number).await {
+            Some(number) => match github.issue(&requested.repo, number).await {
                 Ok(issue) => Some(issue.title),
                 // It was deleted, moved or never there: the commit's subject must do.
                 Err(GitHubError::NotFound) => None,
@@ -131,7 +139,7 @@ impl Publisher {
             },
             None => None,
         };
-        let template = self.github.pull_template(&requested.repo, &requested.base).await?;
+        let template = github.pull_template(&requested.repo, &requested.base).await?;
         let about = About {
             issue: requested.issue,
             issue_title: issue_title.as_deref(),
@@ -147,7 +155,7 @@ impl Publisher {
             base: requested.base.clone(),
             draft: requested.draft,
         };
-        self.github.create_pull(&requested.repo, &new).await
+        github.create_pull(&requested.repo, &new).await
     }
 
     /// The run's first prompt.
