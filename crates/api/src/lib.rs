@@ -1,6 +1,7 @@
 //! The HTTP side of Paddock: the public API, and the listeners of sidecars and gateways.
 
 pub mod access;
+pub mod audit;
 pub mod bundles;
 pub mod gateway;
 pub mod github;

@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{self, Gate, PublicRoute, gate, guard},
-    events,
+    audit, events,
     openapi::{Api, openapi},
     page,
     problem::Problem,
@@ -80,6 +80,17 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(roles::list_role_bindings, roles::grant_role))
         .routes(routes!(roles::revoke_role))
         .routes(routes!(roles::explain_access))
+        .routes(routes!(audit::list_audit_events))
+        .routes(routes!(audit::get_audit_event))
+        .routes(routes!(audit::list_audit_runs))
+        .routes(routes!(audit::list_bindings_at))
+        .routes(routes!(audit::get_checkpoint))
+        .routes(routes!(audit::list_audit_keys))
+        .routes(routes!(audit::get_tile))
+        .routes(routes!(audit::get_inclusion_proof))
+        .routes(routes!(audit::get_consistency_proof))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::erase_texts))
         .routes(routes!(schemas::get_schema))
 }
 

@@ -15,6 +15,7 @@ use crate::{StoreError, progress::Standing};
 pub(crate) enum Office {
     Sequencer,
     Relay,
+    Signer,
 }
 
 impl Office {
@@ -23,6 +24,7 @@ impl Office {
         match self {
             Self::Sequencer => 0x0070_646b_0001,
             Self::Relay => 0x0070_646b_0002,
+            Self::Signer => 0x0070_646b_0003,
         }
     }
 }

@@ -4,10 +4,12 @@
 //! - [`access`] decides who may do what, for everybody and in one place.
 //! - [`store`] loads and appends; an expected version is a value that only a load gives out.
 //! - [`sequencer`] gives committed events their positions; [`relay`] copies them to NATS JetStream.
+//! - [`audit`](mod@audit) signs checkpoints of the log, proves what is in it, exports it, and erases texts.
 //! - [`log`] proves the log whole, and takes it over after a restore.
 //! - [`migrate`](mod@migrate) makes the schema; [`rights`] checks that the serving role can only add.
 
 pub mod access;
+pub mod audit;
 mod caused;
 mod connect;
 mod context;

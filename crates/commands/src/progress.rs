@@ -45,6 +45,7 @@ struct Channels {
     relayed: watch::Sender<Position>,
     sequencer: watch::Sender<Standing>,
     relay: watch::Sender<Standing>,
+    signer: watch::Sender<Standing>,
 }
 
 impl Default for Channels {
@@ -54,6 +55,7 @@ impl Default for Channels {
             relayed: watch::Sender::new(Position::START),
             sequencer: watch::Sender::new(Standing::Starting),
             relay: watch::Sender::new(Standing::Starting),
+            signer: watch::Sender::new(Standing::Starting),
         }
     }
 }
@@ -90,6 +92,12 @@ impl Progress {
         self.0.relay.subscribe()
     }
 
+    /// How the signer of checkpoints stands.
+    #[must_use]
+    pub fn signer(&self) -> watch::Receiver<Standing> {
+        self.0.signer.subscribe()
+    }
+
     pub(crate) fn set_head(&self, head: Position) {
         set(&self.0.head, head);
     }
@@ -107,6 +115,19 @@ impl Progress {
     pub(crate) fn set_relay(&self, standing: &Standing) {
         if set(&self.0.relay, standing.clone()) {
             report("relay", standing);
+        }
+    }
+}
+
+impl Progress {
+    pub(crate) fn set_signer(&self, standing: &Standing) {
+        if set(&self.0.signer, standing.clone()) {
+            match standing {
+                Standing::Halted(reason) => {
+                    tracing::error!(part = "signer", reason, "no checkpoint is signed until this is resolved");
+                }
+                other => report("signer", other),
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The serving role may add to the event log and read it, and nothing else. `serve` checks that before
+//! The serving role may add to the event log and read it, and erase texts, which are beside it. `serve` checks that before
 //! it serves: a role that could change the log would make every proof about it worth less.
 
 use sqlx::PgPool;
@@ -31,10 +31,24 @@ pub enum RightsError {
 }
 
 /// The tables of the event log.
-const TABLES: [&str; 6] = ["event", "event_text", "idempotency", "log", "log_batch", "epoch"];
+const TABLES: [&str; 8] = [
+    "event",
+    "event_text",
+    "idempotency",
+    "log",
+    "log_batch",
+    "epoch",
+    "tree_hash",
+    "checkpoint",
+];
+
+/// Whether the serving role must have that right: to read and to add, and to erase texts.
+fn is_wanted(table: &str, privilege: &str) -> bool {
+    matches!((table, privilege), (_, "SELECT" | "INSERT") | ("event_text", "DELETE"))
+}
 
 /// Refuses a role that is, or may become, a superuser or the owner of the event log, that may do more
-/// than SELECT and INSERT on its tables, or less.
+/// than SELECT and INSERT on its tables and DELETE on that of texts, or less.
 pub async fn check_rights(pool: &PgPool) -> Result<(), RightsError> {
     let role =
         sqlx::query_scalar!(r#"select current_user::text as "role!""#).fetch_one(pool).await?;
@@ -78,7 +92,7 @@ pub async fn check_rights(pool: &PgPool) -> Result<(), RightsError> {
     .fetch_all(pool)
     .await?;
     for right in rights {
-        let wanted = matches!(right.privilege.as_str(), "SELECT" | "INSERT");
+        let wanted = is_wanted(&right.name, &right.privilege);
         if right.granted && !wanted {
             return Err(too_much(&format!("has {} on paddock.{}", right.privilege, right.name)));
         }

@@ -1,7 +1,7 @@
 use domain::{
     event::{Actor, Part},
     ids::{Generation, RunId},
-    run::{Command, Enforcement, Failure, WorkloadStage},
+    run::{Command, Enforcement, Failure, RanImage, WorkloadStage},
 };
 
 use crate::{Caused, CommandError, Commands};
@@ -13,8 +13,8 @@ pub enum Report {
     Created(Enforcement),
     /// It is made and cannot begin yet, for this reason.
     Waiting(String),
-    /// This was seen of it, a line each.
-    Observed(WorkloadStage, String),
+    /// This was seen of it, a line each, and these images run.
+    Observed(WorkloadStage, String, Vec<RanImage>),
     /// It is gone.
     Lost(String),
     /// It cannot be made; trying again will not help.
@@ -40,11 +40,11 @@ impl Commands {
                 Command::ReportWorkloadCreated { generation, enforcement }
             }
             Report::Waiting(reason) => Command::ReportWaiting { generation, reason },
-            Report::Observed(stage, words) => {
+            Report::Observed(stage, words, images) => {
                 let text = self.context().seal(words);
                 let reference = text.reference.clone();
                 caused.texts = vec![text];
-                Command::ReportObserved { generation, stage, text: reference }
+                Command::ReportObserved { generation, stage, text: reference, images }
             }
             Report::Lost(reason) => Command::ReportLost { generation, reason },
             Report::Refused(words) => self.failed(&mut caused, generation, Failure::Sandbox, words),

@@ -100,17 +100,20 @@ pub enum Part {
     Retention,
     /// An operator at the command line of the installation itself.
     Operator,
+    /// Signs checkpoints of the log.
+    Signer,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Admission,
         Self::Adapter,
         Self::Deadlines,
         Self::Publisher,
         Self::Retention,
         Self::Operator,
+        Self::Signer,
     ];
 
     /// The permanent wire name.
@@ -123,6 +126,7 @@ impl Part {
             Self::Publisher => "publisher",
             Self::Retention => "retention",
             Self::Operator => "operator",
+            Self::Signer => "signer",
         }
     }
 }

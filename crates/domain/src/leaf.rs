@@ -5,7 +5,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::ids::EventId;
+use crate::ids::{CorrelationId, EventId};
+
+/// The form that the leaves of new positions have. The first one, which did not cover the correlation, stays
+/// readable for ever; a position's row says which it has.
+pub const FORM: u16 = 2;
 
 /// What a leaf commits to. Borrowed as stored: the hash must not depend on decoding.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +30,24 @@ pub struct Entry<'a> {
     pub schema: u16,
     /// The exact stored body.
     pub body: &'a [u8],
+    /// The command it belongs to; absent in the first form of leaves.
+    pub correlation: Option<CorrelationId>,
 }
 
 /// An RFC 6962 leaf hash.
 pub type LeafHash = [u8; 32];
 
 impl Entry<'_> {
-    /// The RFC 8785 form: `{actor, body_hash, id, schema, stream, time, type, version}`, the time as
+    /// The entry as a leaf of `form` has it.
+    #[must_use]
+    pub fn in_form(mut self, form: u16) -> Self {
+        if form < FORM {
+            self.correlation = None;
+        }
+        self
+    }
+
+    /// The RFC 8785 form: `{actor, body_hash, correlation, id, schema, stream, time, type, version}`, the time as
     /// RFC 3339 UTC with six digits, a number beyond 2^53 as a string.
     ///
     /// # Panics
@@ -43,6 +58,8 @@ impl Entry<'_> {
         struct Form<'a> {
             actor: &'a str,
             body_hash: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            correlation: Option<CorrelationId>,
             id: EventId,
             schema: u16,
             stream: &'a str,
@@ -54,6 +71,7 @@ impl Entry<'_> {
         let form = Form {
             actor: self.actor,
             body_hash: hex::encode(Sha256::digest(self.body)),
+            correlation: self.correlation,
             id: self.id,
             schema: self.schema,
             stream: self.stream,
@@ -94,6 +112,7 @@ mod tests {
             actor: "system:admission",
             schema: 1,
             body: br#"{"generation":1}"#,
+            correlation: None,
         }
     }
 
@@ -108,7 +127,18 @@ mod tests {
         assert_eq!(hex::encode(large.leaf()), LARGE, "a number beyond 2^53 is a string");
     }
 
+    #[test]
+    fn the_second_form_covers_the_command_and_the_first_stays_as_it_was() {
+        let id = CorrelationId(Uuid::from_u128(0x0189_0a5d_ac96_7ab2_80e2_4536_629c_9000));
+        let entry = Entry { correlation: Some(id), ..entry(3) };
+        let second = CANONICAL.replace("\"id\"", &format!("\"correlation\":\"{id}\",\"id\""));
+        assert_eq!(String::from_utf8(entry.canonical()).expect("UTF-8"), second);
+        assert_eq!(hex::encode(entry.in_form(FORM).leaf()), SECOND);
+        assert_eq!(hex::encode(entry.in_form(1).leaf()), LEAF);
+    }
+
     const CANONICAL: &str = r#"{"actor":"system:admission","body_hash":"fa02354bd70e0b908b245c66be4bbc6626f0e5c7dae4b4953d802d0b647b1ffb","id":"01890a5d-ac96-7ab2-80e2-4536629c90de","schema":1,"stream":"run-01890a5d-ac96-774b-bcce-b302099a8057","time":"2026-01-02T03:04:05.000600Z","type":"run.admitted","version":3}"#;
     const LEAF: &str = "b80e3dae83440ff9b63fc41562cd0ac4a3f552ea366f6e5cb0ad7a62684c64b1";
+    const SECOND: &str = "e315baa6ebf8a1d688dbe2d36f4c7735a214d3dfb10fa1539369a9b478389778";
     const LARGE: &str = "fbce3e9fe2a724efa926d26923ce853a4af04380a0eeeb55dbfe285ca7aeb0b2";
 }

@@ -20,6 +20,13 @@ impl Tree {
         Self { size: 0, subtrees: Vec::new() }
     }
 
+    /// The tree of that size whose perfect subtrees, the largest first, are these: one for each bit of the size that
+    /// is set. None where their number is another.
+    #[must_use]
+    pub fn of_subtrees(size: u64, subtrees: Vec<LeafHash>) -> Option<Self> {
+        (subtrees.len() == size.count_ones() as usize).then_some(Self { size, subtrees })
+    }
+
     /// How many leaves it has.
     #[must_use]
     pub const fn size(&self) -> u64 {
@@ -49,7 +56,9 @@ impl Tree {
     }
 }
 
-fn node(left: &LeafHash, right: &LeafHash) -> LeafHash {
+/// The hash of a node above two others (RFC 6962, section 2.1).
+#[must_use]
+pub fn node(left: &LeafHash, right: &LeafHash) -> LeafHash {
     let mut hash = Sha256::new();
     hash.update([1]);
     hash.update(left);

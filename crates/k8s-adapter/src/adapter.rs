@@ -552,11 +552,13 @@ impl Cluster {
     async fn observe(&self, run: RunId, generation: Generation, stage: WorkloadStage) {
         let name = names::pod(run, generation);
         let story = match stage {
-            WorkloadStage::Began => Ok(self.stories.began(&name)),
+            WorkloadStage::Began => self.stories.began(&name).await,
             WorkloadStage::Ended => self.stories.ended(&name).await,
         };
         let told = match story {
-            Ok(text) => self.report(run, generation, Report::Observed(stage, text)).await,
+            Ok((text, images)) => {
+                self.report(run, generation, Report::Observed(stage, text, images)).await
+            }
             Err(error) => Err(error.into()),
         };
         if let Err(error) = told {

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use domain::run::RanImage;
 use futures::{StreamExt as _, future::join_all};
 use k8s_openapi::{
     api::core::v1::{ContainerStatus, Event, Pod},
@@ -93,22 +94,24 @@ impl Stories {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where it was put and what its images took.
-    pub(crate) fn began(&self, pod: &str) -> String {
-        join(self.events(pod))
+    /// Where it was put and what its images took; and which they are.
+    pub(crate) async fn began(&self, name: &str) -> kube::Result<(String, Vec<RanImage>)> {
+        let pod = self.pods.get_opt(name).await?;
+        Ok((join(self.events(name)), pod.iter().flat_map(containers).filter_map(image).collect()))
     }
 
     /// The same, how each container ended and the last lines that it wrote.
-    pub(crate) async fn ended(&self, name: &str) -> kube::Result<String> {
+    pub(crate) async fn ended(&self, name: &str) -> kube::Result<(String, Vec<RanImage>)> {
         let mut lines = self.events(name);
         let pod = self.pods.get_opt(name).await?;
         let containers: Vec<&ContainerStatus> = pod.iter().flat_map(containers).collect();
+        let images = containers.iter().copied().filter_map(image).collect();
         let logs = join_all(containers.iter().map(|container| self.log(name, container))).await;
         for (container, log) in containers.into_iter().zip(logs) {
             lines.extend(end(container));
             lines.extend(log.lines().map(|line| format!("{}: {line}", container.name)));
         }
-        Ok(join(lines))
+        Ok((join(lines), images))
     }
 
     /// The last lines of a container; none where its node does not answer.
@@ -168,6 +171,18 @@ fn end(container: &ContainerStatus) -> Option<String> {
     Some(format!("{} ended with {} ({reason})", container.name, ended.exit_code))
 }
 
+/// The image that a container runs, by the digest that its node reports: `name@sha256:…`, or that alone.
+fn image(container: &ContainerStatus) -> Option<RanImage> {
+    let (_, digest) = container.image_id.rsplit_once('@').unwrap_or(("", &container.image_id));
+    let hex = digest.strip_prefix("sha256:")?;
+    let known = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    known.then(|| RanImage {
+        container: container.name.clone(),
+        image: container.image.clone(),
+        digest: digest.to_owned(),
+    })
+}
+
 /// A text of bounded lines without anything but characters that are seen.
 fn join(lines: Vec<String>) -> String {
     let plain = |line: String| -> String {
@@ -190,6 +205,23 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(line(&event), "03:04:05 Pulled: Successfully pulled image in 3.2s (3 times)");
+    }
+
+    #[test]
+    fn an_image_is_known_by_the_digest_that_the_node_reports() {
+        let status = |id: &str| -> ContainerStatus {
+            serde_json::from_value(json!({
+                "name": "harness", "image": "example.org/agent:1", "imageID": id, "ready": true, "restartCount": 0,
+            }))
+            .unwrap()
+        };
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let ran = image(&status(&format!("example.org/agent@{digest}"))).unwrap();
+        assert_eq!((&*ran.container, &*ran.image, &ran.digest), ("harness", "example.org/agent:1", &digest));
+        assert_eq!(image(&status(&digest)).unwrap().digest, digest);
+        for other in ["", "example.org/agent:1", "sha256:12", "docker://sha512:00"] {
+            assert_eq!(image(&status(other)), None, "{other}");
+        }
     }
 
     #[test]

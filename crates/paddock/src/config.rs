@@ -230,6 +230,20 @@ layered!(
         /// for whom it calls by exactly that subject; several with commas between them.
         #[arg(long, env = "PADDOCK_ADMINS", value_name = "WHO")]
         admins: String,
+        /// A file with the key that checkpoints of the log are signed with; `paddock audit keygen` makes one. Without
+        /// it nothing is signed.
+        #[arg(long, env = "PADDOCK_AUDIT_KEY_FILE", value_name = "FILE")]
+        audit_key_file: PathBuf,
+        /// A file with the key before it, while that hands over to it.
+        #[arg(long, env = "PADDOCK_AUDIT_PREVIOUS_KEY_FILE", value_name = "FILE")]
+        audit_previous_key_file: PathBuf,
+        /// A file outside of the database in which the signer remembers what it signed last: it signs nothing that
+        /// does not go on from that.
+        #[arg(long, env = "PADDOCK_AUDIT_MEMORY_FILE", value_name = "FILE")]
+        audit_memory_file: PathBuf,
+        /// A witness that cosigns checkpoints (C2SP tlog-witness): they are sent to add-checkpoint below this.
+        #[arg(long, env = "PADDOCK_AUDIT_WITNESS_URL", value_name = "URL")]
+        audit_witness_url: Url,
         /// The namespace of Paddock's own pods, where the control plane and the gateway are pods too.
         #[arg(long, env = "PADDOCK_OWN_NAMESPACE", value_name = "NAME")]
         own_namespace: String,
@@ -422,6 +436,49 @@ pub(crate) struct Effective {
     pub(crate) opencode: PathBuf,
     pub(crate) admins: Vec<ConfiguredAdmin>,
     pub(crate) kubernetes: Option<Kubernetes>,
+    pub(crate) audit: Option<AuditKeys>,
+    pub(crate) audit_witness_url: Option<Url>,
+}
+
+/// What checkpoints are signed with.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AuditKeys {
+    /// The public half, as verifiers name it.
+    pub(crate) key: String,
+    secret: Secret,
+    previous: Option<Secret>,
+    memory_file: Option<PathBuf>,
+}
+
+impl AuditKeys {
+    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let Some(path) = &settings.audit_key_file else { return Ok(None) };
+        let read = |path: &PathBuf| -> anyhow::Result<(Secret, String)> {
+            let secret = read_secret(path)?;
+            let key = audit::SigningKey::parse(secret.expose());
+            let key = key.with_context(|| path.display().to_string())?;
+            Ok((secret, key.verifying().to_string()))
+        };
+        let (secret, key) = read(path)?;
+        let previous = settings.audit_previous_key_file.as_ref().map(read).transpose()?;
+        if let Some((_, before)) = &previous
+            && before.split('+').next() != key.split('+').next()
+        {
+            bail!("the keys of audit_key_file and audit_previous_key_file are of logs with different names");
+        }
+        let previous = previous.map(|(secret, _)| secret);
+        Ok(Some(Self { key, secret, previous, memory_file: settings.audit_memory_file.clone() }))
+    }
+
+    /// What the signer signs with.
+    pub(crate) fn keys(&self) -> anyhow::Result<commands::audit::Keys> {
+        let previous = self.previous.as_ref().map(|key| audit::SigningKey::parse(key.expose()));
+        Ok(commands::audit::Keys {
+            key: audit::SigningKey::parse(self.secret.expose())?,
+            previous: previous.transpose()?,
+            memory: self.memory_file.as_deref().map(commands::audit::Memory::at),
+        })
+    }
 }
 
 /// The file's form: the settings, and what has no flag.
@@ -443,6 +500,7 @@ impl ServeArgs {
         let below: Settings = file.settings.try_into().context("the configuration file")?;
         let settings = self.settings.over(below);
         let kubernetes = Kubernetes::of(&settings)?;
+        let audit = AuditKeys::of(&settings)?;
         let installation = installation(&settings, file.profiles)?;
         let data_dir = match settings.data_dir {
             Some(dir) => dir,
@@ -503,6 +561,8 @@ impl ServeArgs {
                 opencode => required(opencode, "PADDOCK_OPENCODE")?,
             },
             kubernetes,
+            audit,
+            audit_witness_url: settings.audit_witness_url,
         })
     }
 }

@@ -17,7 +17,8 @@ pub use error::ViewError;
 pub use health::{Health, Lag};
 pub use projector::run;
 pub use query::{
-    Counts, Cursor, Due, NotACursor, OpenPull, Page, QueuedRun, RunFilter, SessionFilter, Views,
+    AuditFilter, AuditRow, AuditStory, Blast, BlastRow, Counts, Cursor, Due, NotACursor, OpenPull,
+    Page, QueuedRun, RunFilter, SessionFilter, Views,
     seen,
 };
 pub use rebuild::{Differences, Rebuilt, prepare, rebuild};

@@ -82,7 +82,7 @@ impl Names {
 }
 
 impl BindingBody {
-    pub(super) async fn list(state: &AppState, rows: Vec<BindingRow>) -> Answer<Vec<Self>> {
+    pub(crate) async fn list(state: &AppState, rows: Vec<BindingRow>) -> Answer<Vec<Self>> {
         let names = Names::of(state, rows.iter().map(|row| &row.grant.subject)).await?;
         Ok(rows.iter().map(|row| Self::with(row, &names)).collect())
     }

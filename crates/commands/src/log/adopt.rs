@@ -171,7 +171,7 @@ async fn sweep(connection: &mut PgConnection) -> Result<Batch, StoreError> {
         .await?;
     let rows = sqlx::query_as!(
         Row,
-        r#"select id, stream, version, name, schema, actor, time, body, seq, $1::text as "snapshot!"
+        r#"select id, stream, version, name, schema, actor, time, body, correlation, seq, $1::text as "snapshot!"
            from paddock.event e
            where not exists (select from paddock.log l where l.event = e.id) order by seq"#,
         snapshot,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     codec,
     event::Actor,
-    ids::{EventId, Position, StreamVersion},
+    ids::{CorrelationId, EventId, Position, StreamVersion},
     leaf::{Entry, LeafHash},
     stream::StreamId,
     text::commitment,
@@ -207,6 +207,8 @@ struct Row {
     actor: Option<String>,
     time: Option<DateTime<Utc>>,
     body: Option<Vec<u8>>,
+    correlation: Option<Uuid>,
+    form: Option<i16>,
 }
 
 impl Checker {
@@ -221,7 +223,7 @@ impl Checker {
             Row,
             r#"select l.position as "position?", l.leaf as "leaf?", e.id as "id?", e.stream as "stream?",
                  e.version as "version?", e.name as "name?", e.schema as "schema?", e.actor as "actor?",
-                 e.time as "time?", e.body as "body?"
+                 e.time as "time?", e.body as "body?", e.correlation as "correlation?", l.form as "form?"
                from paddock.log l left join paddock.event e on e.id = l.event order by l.position"#
         )
         .fetch(connection);
@@ -247,7 +249,7 @@ impl Checker {
             Row,
             r#"select null::bigint as position, null::bytea as leaf, e.id as "id?", e.stream as "stream?",
                  e.version as "version?", e.name as "name?", e.schema as "schema?", e.actor as "actor?",
-                 e.time as "time?", e.body as "body?"
+                 e.time as "time?", e.body as "body?", e.correlation as "correlation?", null::smallint as form
                from paddock.event e
                where not exists (select from paddock.log l where l.event = e.id) order by seq"#
         )
@@ -278,7 +280,9 @@ impl Checker {
             self.problem(Problem::Gap { stream: stream.clone(), expected, found });
         }
         let schema = schema.unsigned_abs();
-        let entry = Entry { stream, version: found, id, name, time, actor, schema, body };
+        let correlation = row.correlation.map(CorrelationId);
+        let entry = Entry { stream, version: found, id, name, time, actor, schema, body, correlation };
+        let entry = entry.in_form(row.form.unwrap_or_default().unsigned_abs());
         if let Some((position, leaf)) = placed
             && entry.leaf() != leaf
         {

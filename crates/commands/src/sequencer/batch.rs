@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{EventId, Position},
-    leaf::{Entry, LeafHash},
+    ids::{CorrelationId, EventId, Position},
+    leaf::{self, Entry, LeafHash},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -43,6 +43,7 @@ pub(crate) struct Row {
     pub(crate) actor: String,
     pub(crate) time: DateTime<Utc>,
     pub(crate) body: Vec<u8>,
+    pub(crate) correlation: Uuid,
     pub(crate) seq: i64,
     pub(crate) snapshot: String,
 }
@@ -58,6 +59,7 @@ impl Row {
             actor: &self.actor,
             schema: self.schema.unsigned_abs(),
             body: &self.body,
+            correlation: Some(CorrelationId(self.correlation)),
         }
         .leaf()
     }
@@ -112,7 +114,7 @@ impl Last {
             None => {
                 sqlx::query_as!(
                     Row,
-                    r#"select id, stream, version, name, schema, actor, time, body, seq,
+                    r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
                          (select pg_current_snapshot()::text) as "snapshot!"
                        from paddock.event
                        where xid >= $1::text::xid8 or xid = any($2::text[]::xid8[])
@@ -127,7 +129,7 @@ impl Last {
             Some(seq) => {
                 sqlx::query_as!(
                     Row,
-                    r#"select id, stream, version, name, schema, actor, time, body, seq,
+                    r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
                          $3::text as "snapshot!"
                        from paddock.event
                        where (xid >= $1::text::xid8 or xid = any($2::text[]::xid8[]))
@@ -206,8 +208,8 @@ pub(crate) async fn insert(
            insert into paddock.log_batch (number, since, snapshot, seq, first, last)
            values ($1, $2::text::pg_snapshot, $3::text::pg_snapshot, $4, $5, $6)
          )
-         insert into paddock.log (position, event, leaf)
-         select $5 - 1 + n, event, leaf
+         insert into paddock.log (position, event, leaf, form)
+         select $5 - 1 + n, event, leaf, $9
          from unnest($7::uuid[], $8::bytea[]) with ordinality e(event, leaf, n)",
         number,
         batch.since,
@@ -217,6 +219,7 @@ pub(crate) async fn insert(
         signed(position),
         &batch.events,
         &batch.leaves,
+        i16::try_from(leaf::FORM).unwrap_or(i16::MAX),
     )
     .execute(connection)
     .await?;

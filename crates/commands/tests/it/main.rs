@@ -1,6 +1,7 @@
 //! The event log against real servers: PostgreSQL, and NATS where it matters.
 
 mod append;
+mod audit;
 mod consumers;
 mod crash;
 mod idempotency;

@@ -4,7 +4,7 @@ use crate::{
     ids::{BundleDigest, Generation, InputId, MessageId},
     run::{
         Answer, EgressMode, Enforcement, Failure, FinishCause, InputKind, Probe, PublishStage,
-        QueueReason, Requested, SnapshotCause, Usage, WorkloadStage,
+        QueueReason, RanImage, Requested, SnapshotCause, Usage, WorkloadStage,
     },
     text::TextRef,
 };
@@ -60,6 +60,8 @@ pub enum Command {
         stage: WorkloadStage,
         /// What was seen.
         text: TextRef,
+        /// The images that its containers run.
+        images: Vec<RanImage>,
     },
     /// The fence was proven, or found open.
     ReportFence {

@@ -59,12 +59,12 @@ fn decide_known(run: &Run, command: Command) -> Result<Vec<Event>, Rejection> {
                 vec![]
             })
         }
-        Command::ReportObserved { generation, stage, text } => {
+        Command::ReportObserved { generation, stage, text, images } => {
             current(run, generation)?;
             Ok(if run.reported.observed >= Some(stage) || run.workload_removed {
                 vec![]
             } else {
-                vec![Event::WorkloadObserved { generation, stage, text }]
+                vec![Event::WorkloadObserved { generation, stage, text, images }]
             })
         }
         Command::ReportFence { generation, probes } => {

@@ -54,6 +54,9 @@ pub enum Event {
         stage: WorkloadStage,
         /// What was seen, a line each.
         text: TextRef,
+        /// The images that its containers run, by the digests that the place reports; none where it reports none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<RanImage>,
     },
     /// The fence was proven from inside before any secret was in reach.
     #[serde(rename = "run.fence.verified")]
@@ -500,6 +503,17 @@ pub enum WorkloadStage {
     Began,
     /// It is over, or about to be.
     Ended,
+}
+
+/// An image that a container of a workload runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RanImage {
+    /// The container.
+    pub container: String,
+    /// What it was asked for by.
+    pub image: String,
+    /// What it is: `sha256:` and hexadecimal digits.
+    pub digest: String,
 }
 
 /// How a run ended.

@@ -13,7 +13,8 @@ pub use command::Command;
 pub use decide::decide;
 pub use event::{
     Answer, EgressMode, Enforcement, Event, Failure, FinishCause, Harness, InputKind, Outcome,
-    Probe, PublishStage, QueueReason, Requested, SnapshotCause, Usage, Verdict, WorkloadStage,
+    Probe, PublishStage, QueueReason, RanImage, Requested, SnapshotCause, Usage, Verdict,
+    WorkloadStage,
 };
 pub use rejection::Rejection;
 pub use state::{Ending, Reported, Run, Stage, State, evolve, fold};

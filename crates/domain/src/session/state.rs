@@ -88,6 +88,10 @@ fn evolve_known(mut session: Box<Session>, event: &Event) -> State {
         Event::Renamed { title } => session.created.title = title.clone(),
         Event::BundleExpired { digest } => {
             session.bundles.remove(digest);
+            // Only erasure takes the newest: the next run begins from the repository then.
+            if session.head.as_ref().is_some_and(|head| head.digest == *digest) {
+                session.head = None;
+            }
         }
         Event::Forked { from, bundle } => {
             session.forked_from = Some(*from);

@@ -79,6 +79,17 @@ impl Client {
         self.json(self.request(Method::GET, path)).await
     }
 
+    /// The server's address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reads a text at `path` below `/api/v1`.
+    pub(crate) async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let response = self.checked(self.request(Method::GET, path)).await?;
+        response.text().await.map_err(|error| self.gone(&error).into())
+    }
+
     /// Sends `body` to `path` below `/api/v1`, once: a repeat of the same call does nothing more.
     pub(crate) async fn send(
         &self,

@@ -1,6 +1,7 @@
 //! The command line: `paddock <noun> <verb>`.
 
 mod access;
+pub(crate) mod audit;
 mod client;
 mod error;
 mod follow;
@@ -81,6 +82,8 @@ enum Command {
     Run(run::RunArgs),
     /// Roles: who may do what, and why.
     Access(access::AccessArgs),
+    /// The record of everything: read it, take it out, verify it.
+    Audit(audit::AuditArgs),
     /// Print a run's output.
     Logs(run::LogsArgs),
     /// Settings of the installation: limits, allow-list, harness profiles, retention.
@@ -105,6 +108,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Session(args) => session::session(args, json).await,
         Command::Run(args) => run::run(args, json).await,
         Command::Access(args) => access::access(args, json).await,
+        Command::Audit(args) => audit::audit(args, json).await,
         Command::Logs(args) => run::logs(args, json).await,
         Command::Settings(args) => settings::settings(args, json).await,
     }

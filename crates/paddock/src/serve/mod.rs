@@ -126,6 +126,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         running.spawn(cluster::canary(bind(kubernetes.canary_listen).await?));
     }
     parts.start_log(&mut running, &shutdown);
+    parts.start_signer(&mut running, &shutdown)?;
     parts.start_tasks(&mut running, &shutdown);
     for (listener, router) in listeners {
         let stop = shutdown.clone().cancelled_owned();
@@ -330,6 +331,31 @@ impl Parts {
         running.spawn(async move { commands.flush_refusals_until(stop).await });
         let (authority, stop) = (self.authority.clone(), shutdown.clone());
         running.spawn(async move { authority.refresh_until(stop).await });
+    }
+
+    /// The signer of checkpoints, and their way to a witness.
+    fn start_signer(
+        &self,
+        running: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let Some(keys) = &self.config.audit else {
+            tracing::warn!("no PADDOCK_AUDIT_KEY_FILE: nothing of the log is signed");
+            return Ok(());
+        };
+        tracing::info!(key = keys.key, "checkpoints are signed");
+        let commands = self.commands.clone();
+        running.spawn(commands::audit::run(
+            commands.clone(),
+            keys.keys()?,
+            self.progress.clone(),
+            shutdown.clone(),
+        ));
+        if let Some(url) = &self.config.audit_witness_url {
+            let witness = tasks::Witness::new(outside()?, url.clone(), commands)?;
+            running.spawn(witness.run(shutdown.clone()));
+        }
+        Ok(())
     }
 
     /// What the control plane does by itself, and the adapter.

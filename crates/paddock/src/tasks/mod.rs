@@ -12,6 +12,7 @@ mod publisher;
 mod pull_request;
 mod pull_states;
 mod retention;
+mod witness;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -31,6 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub(crate) use self::witness::Witness;
 use crate::serve::Doors;
 
 /// How long a round waits without news.

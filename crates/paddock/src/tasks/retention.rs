@@ -64,6 +64,8 @@ impl Task for Retention {
     const WAKES: bool = false;
 
     async fn round(&mut self) -> anyhow::Result<()> {
+        // What an erasure could not take out of the store at once.
+        api::audit::remove_erased_bundles(&self.commands, &self.bundles).await?;
         let kept = self.installation.now().await?.retention();
         for bundle in self.bundles.superseded((&kept).into()).await? {
             let (session, digest) = (bundle.session, bundle.digest.clone());

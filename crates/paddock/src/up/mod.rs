@@ -8,7 +8,7 @@
 
 mod child;
 mod demo;
-mod layout;
+pub(crate) mod layout;
 mod nats;
 mod postgres;
 mod records;

@@ -207,6 +207,8 @@ impl Stack {
             .env("PADDOCK_GATEWAY_TOKEN_FILE", self.layout.secret("gateway")?)
             .env("PADDOCK_ARTIFACT_STORE", file_url(&self.layout.join("artifacts"))?.as_str())
             .env("PADDOCK_DATA_DIR", self.layout.root())
+            .env("PADDOCK_AUDIT_KEY_FILE", self.audit_key()?)
+            .env("PADDOCK_AUDIT_MEMORY_FILE", self.layout.join("secrets/audit-signed"))
             .env("PADDOCK_OPENCODE", find_opencode(set.opencode)?);
         let optional = [
             ("PADDOCK_MODEL", set.model.map(Into::into)),
@@ -217,6 +219,11 @@ impl Stack {
             ("PADDOCK_GITHUB_TOKEN_FILE", set.github_token_file.map(PathBuf::into_os_string)),
             ("PADDOCK_CONFIG", self.args.config.clone().map(PathBuf::into_os_string)),
             ("PADDOCK_HARNESS", std::env::var_os("PADDOCK_HARNESS")),
+            (
+                "PADDOCK_AUDIT_PREVIOUS_KEY_FILE",
+                std::env::var_os("PADDOCK_AUDIT_PREVIOUS_KEY_FILE"),
+            ),
+            ("PADDOCK_AUDIT_WITNESS_URL", std::env::var_os("PADDOCK_AUDIT_WITNESS_URL")),
         ];
         let changeable = CHANGEABLE.map(|name| (name, std::env::var_os(name)));
         for (name, value) in optional.into_iter().chain(changeable) {
@@ -225,6 +232,20 @@ impl Stack {
             }
         }
         Ok((with_cluster(spec), format!("http://{listen}")))
+    }
+
+    /// The key of this installation's log: one that is given, or one of its own.
+    fn audit_key(&self) -> anyhow::Result<PathBuf> {
+        if let Some(given) = std::env::var_os("PADDOCK_AUDIT_KEY_FILE") {
+            return Ok(given.into());
+        }
+        let path = self.layout.join("secrets/audit-key");
+        if !path.exists() {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes)?;
+            crate::cli::audit::generate(&format!("paddock.local/{}", hex::encode(bytes)), &path)?;
+        }
+        Ok(path)
     }
 
     async fn wait_until_ready(&self, url: String) -> anyhow::Result<String> {

@@ -25,7 +25,7 @@ pub struct BindingRow {
 
 impl BindingRow {
     /// The row after an event. Only a grant begins one.
-    pub(super) fn after(row: Option<Self>, recorded: &Recorded, event: &Event) -> Option<Self> {
+    pub(crate) fn after(row: Option<Self>, recorded: &Recorded, event: &Event) -> Option<Self> {
         match (row, event) {
             (_, Event::RoleGranted(grant)) => Some(Self {
                 id: BindingId(recorded.stream.id),

@@ -1,5 +1,6 @@
 //! What is asked of the read models.
 
+mod audit;
 mod bindings;
 mod cursor;
 mod lists;
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use self::{
+    audit::{AuditFilter, AuditRow, AuditStory, Blast, BlastRow},
     cursor::{Cursor, NotACursor},
     lists::{Counts, Page, RunFilter, SessionFilter},
     sight::seen,

@@ -1,0 +1,5 @@
+//! What the audit finds, and what agrees with it.
+
+mod log;
+mod oracle;
+mod tamper;
