@@ -3,8 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use anyhow::ensure;
+use audit::SigningKey;
 use chrono::{DateTime, Utc};
-use commands::{Caused, Commands, Context, Idempotency, store};
+use commands::{Caused, Commands, Context, Idempotency, sequencer, store};
 use domain::{
     codec,
     event::{Actor, Event},
@@ -70,6 +71,42 @@ pub(crate) async fn whole_command(scale: &Scale, report: &mut Report) -> anyhow:
     Ok(())
 }
 
+/// Commands while sequencer and projector work, with leaves and signed checkpoints beside the same without.
+pub(crate) async fn audited(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    let (off, on) = (Database::new("bench_bare").await?, Database::new("bench_audited").await?);
+    let bare = Commands::new(off.pool(60)?, Context::system());
+    let audited = Commands::new(on.pool(60)?, Context::system());
+    let without = sequencer::Options { leaves: false, ..sequencer::Options::default() };
+    let key = SigningKey::parse(&SigningKey::generate("bench", [7; 32])?)?;
+    let unsigned = history::Background::with(&bare, without, None).await?;
+    let options = sequencer::Options::default();
+    let signed = history::Background::with(&audited, options, Some(key)).await?;
+    let measured = async |commands: &Commands, background: &history::Background| {
+        let rate = rate(32, scale.window, || command(commands.clone(), scale.window)).await?;
+        background.caught_up(commands.pool()).await?;
+        anyhow::Ok(rate)
+    };
+    let pairs = pairs(
+        scale,
+        async || measured(&bare, &unsigned).await,
+        async || measured(&audited, &signed).await,
+    )
+    .await?;
+    let checkpoints: i64 = sqlx::query_scalar("select count(*) from paddock.checkpoint")
+        .fetch_one(audited.pool())
+        .await?;
+    ensure!(checkpoints > 1, "nothing was signed meanwhile");
+    let name =
+        "whole command with leaves and signed checkpoints, beside the same without, 32 clients";
+    report.pairs(name, "commands/s", &pairs, Goal::Ratio(0.9));
+    for background in [unsigned, signed] {
+        background.stop().await?;
+    }
+    bare.pool().close().await;
+    audited.pool().close().await;
+    Ok(())
+}
+
 /// Baseline and subject in turn, the order of the two changing from pair to pair; a short pair first, which
 /// only warms up.
 async fn pairs(
@@ -112,7 +149,7 @@ where
 }
 
 /// An event whose body is as long as those of the published measurements.
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     let of = |length| {
         let reason = "x".repeat(length);
         Event::Run(run::Event::Lost { generation: Generation::FIRST, reason })

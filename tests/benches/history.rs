@@ -25,11 +25,20 @@ pub(crate) fn actor() -> Actor {
 pub(crate) struct Background {
     pub(crate) health: Health,
     shutdown: CancellationToken,
-    tasks: [JoinHandle<()>; 2],
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Background {
     pub(crate) async fn start(commands: &Commands) -> anyhow::Result<Self> {
+        Self::with(commands, sequencer::Options::default(), None).await
+    }
+
+    /// With these options of the sequencer, and a signer if there is a key.
+    pub(crate) async fn with(
+        commands: &Commands,
+        options: sequencer::Options,
+        key: Option<audit::SigningKey>,
+    ) -> anyhow::Result<Self> {
         let pool = commands.pool().clone();
         projections::prepare(&pool).await?;
         let (progress, health) = (Progress::new(), Health::default());
@@ -38,13 +47,18 @@ impl Background {
         let sequencer = sequencer::run(
             pool.clone(),
             commands.doorbell(),
-            progress,
+            progress.clone(),
             None,
-            sequencer::Options::default(),
+            options,
             shutdown.clone(),
         );
         let projector = projections::run(pool, head, health.clone(), shutdown.clone());
-        let tasks = [tokio::spawn(sequencer), tokio::spawn(projector)];
+        let mut tasks = vec![tokio::spawn(sequencer), tokio::spawn(projector)];
+        if let Some(key) = key {
+            let keys = commands::audit::Keys { key, previous: None, memory: None };
+            let signer = commands::audit::run(commands.clone(), keys, progress, shutdown.clone());
+            tasks.push(tokio::spawn(signer));
+        }
         Ok(Self { health, shutdown, tasks })
     }
 

@@ -4,6 +4,7 @@
 //! ratios, and a goal is missed only where the whole spread misses it.
 
 mod append;
+mod audit_file;
 mod cluster;
 mod database;
 mod history;
@@ -27,6 +28,8 @@ struct Scale {
     window: Duration,
     /// Events of the log that is built anew.
     log: usize,
+    /// Events of the file that is verified.
+    file: usize,
     /// Runs that are started.
     runs: usize,
     /// Runs that are started at once on a cluster, and that wait behind them.
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
             rounds: 8,
             window: Duration::from_secs(1),
             log: 50_000,
+            file: 100_000,
             runs: 5,
             pods: 100,
             queue: 500,
@@ -54,6 +58,7 @@ fn main() -> anyhow::Result<()> {
             rounds: 12,
             window: Duration::from_secs(3),
             log: 200_000,
+            file: 1_000_000,
             runs: 12,
             pods: 1000,
             queue: 5000,
@@ -69,6 +74,10 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("command") {
             append::whole_command(&scale, &mut report).await?;
+        }
+        if wanted("audit") {
+            append::audited(&scale, &mut report).await?;
+            audit_file::export_and_verify(&scale, &mut report).await?;
         }
         if wanted("latency") {
             latency::append_to_read_model(&scale, &mut report).await?;

@@ -6,6 +6,7 @@ mod hostile;
 mod issue_to_pull_request;
 mod kill;
 mod people;
+mod record;
 mod restart;
 mod resume;
 mod secrets;

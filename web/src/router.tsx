@@ -97,6 +97,14 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('@/features/access/access'), 'Access'),
 });
 
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: '/audit',
+  validateSearch: (search: Record<string, unknown>) =>
+    pick(search, 'actor', 'target', 'type', 'outcome', 'since', 'until', 'event'),
+  component: lazyRouteComponent(() => import('@/features/audit/audit'), 'Audit'),
+});
+
 const design = createRoute({
   getParentRoute: () => root,
   path: '/design',
@@ -114,6 +122,7 @@ export const router = createRouter({
     settings,
     installation,
     access,
+    audit,
     design,
   ]),
   defaultPendingComponent: () => <Skeleton rows={5} />,

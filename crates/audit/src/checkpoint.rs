@@ -55,7 +55,8 @@ impl Checkpoint {
     #[must_use]
     pub fn sign(self, keys: &[&SigningKey]) -> SignedCheckpoint {
         let mut note = Note::new(self.text().as_bytes(), &[]).expect("the text of a note");
-        let signers: Vec<&dyn Signer> = keys.iter().map(|key| key.signer() as &dyn Signer).collect();
+        let signers: Vec<&dyn Signer> =
+            keys.iter().map(|key| key.signer() as &dyn Signer).collect();
         note.add_sigs(&signers).expect("Ed25519 signs anything");
         let bytes = String::from_utf8(note.to_bytes()).expect("a note is UTF-8");
         SignedCheckpoint::parse(&bytes).expect("what was just made")
@@ -141,7 +142,12 @@ mod tests {
     }
 
     fn checkpoint() -> Checkpoint {
-        Checkpoint { origin: "example.org/log".to_owned(), size: 7, root: [9; 32], epoch: "1-1-1".to_owned() }
+        Checkpoint {
+            origin: "example.org/log".to_owned(),
+            size: 7,
+            root: [9; 32],
+            epoch: "1-1-1".to_owned(),
+        }
     }
 
     #[test]

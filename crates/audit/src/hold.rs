@@ -28,7 +28,9 @@ pub enum Breach {
         now: u64,
     },
     /// It has another past.
-    #[error("its first {0} positions are not those that it signed before: it forked, or was rewritten")]
+    #[error(
+        "its first {0} positions are not those that it signed before: it forked, or was rewritten"
+    )]
     Forked(u64),
 }
 

@@ -33,7 +33,8 @@ impl VerifyingKey {
         // Base64 and digits have one form here, so that a key is equal to itself alone.
         let (rest, key) = text.rsplit_once('+').ok_or(KeyError::NotVerifying)?;
         let lower = rest.rsplit_once('+').is_some_and(|(_, id)| *id == id.to_ascii_lowercase());
-        let canonical = BASE64_STANDARD.decode(key).is_ok_and(|it| BASE64_STANDARD.encode(it) == key);
+        let canonical =
+            BASE64_STANDARD.decode(key).is_ok_and(|it| BASE64_STANDARD.encode(it) == key);
         if !lower || !canonical || !named(verifier.name()) {
             return Err(KeyError::NotVerifying);
         }
@@ -105,7 +106,8 @@ impl SigningKey {
         let bytes = text.rsplit_once('+').and_then(|(_, key)| BASE64_STANDARD.decode(key).ok());
         let seed = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.get(1..)?).ok());
         let secret = ed25519_dalek::SigningKey::from_bytes(&seed.ok_or(KeyError::NotSigning)?);
-        let verifying = signed_note::new_ed25519_verifier_key(signer.name(), &secret.verifying_key());
+        let verifying =
+            signed_note::new_ed25519_verifier_key(signer.name(), &secret.verifying_key());
         Ok(Self { verifying: VerifyingKey::parse(&verifying)?, signer })
     }
 
@@ -167,7 +169,9 @@ mod tests {
     fn a_key_with_another_name_or_id_is_none() {
         let text = SigningKey::generate("log", [7; 32]).expect("a key");
         let key = SigningKey::parse(&text).expect("a key").verifying().to_string();
-        for wrong in [key.replacen("log", "gol", 1), key.to_uppercase(), key[..key.len() - 1].to_owned()] {
+        for wrong in
+            [key.replacen("log", "gol", 1), key.to_uppercase(), key[..key.len() - 1].to_owned()]
+        {
             assert_eq!(VerifyingKey::parse(&wrong), Err(KeyError::NotVerifying), "{wrong}");
         }
     }

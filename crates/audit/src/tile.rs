@@ -41,7 +41,8 @@ impl Subtree {
         let mut subtrees = vec![];
         for height in heights {
             // At most 63.
-            subtrees.push(Self { height: u8::try_from(height).unwrap_or(0), place: begin >> height });
+            subtrees
+                .push(Self { height: u8::try_from(height).unwrap_or(0), place: begin >> height });
             begin += 1 << height;
         }
         subtrees
@@ -76,27 +77,29 @@ impl Tile {
     /// Reads the part of a path after `tile/`.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
-        // No tile is empty.
-        if path.ends_with(".p/0") {
+        // What the library takes for impossible: an empty tile, a level that no log reaches.
+        let (level, _) = path.split_once('/')?;
+        if !matches!(level, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7") || path.ends_with(".p/0")
+        {
             return None;
         }
         let tile = tlog_tiles::Tile::from_path(&format!("tile/8/{path}")).ok()?;
         let width = u16::try_from(tile.width()).ok()?;
-        let known = !tile.is_data() && tile.level() < 8;
-        known.then_some(Self { level: tile.level(), index: tile.level_index(), width })
+        (!tile.is_data()).then_some(Self { level: tile.level(), index: tile.level_index(), width })
     }
 
     /// The hashes of its level that it has.
     #[must_use]
     pub fn places(self) -> std::ops::Range<u64> {
-        let first = self.index * WIDTH;
-        first..first + u64::from(self.width)
+        let first = self.index.saturating_mul(WIDTH);
+        first..first.saturating_add(u64::from(self.width))
     }
 
     /// How many leaves the tree must have for all of them to be there.
     #[must_use]
     pub fn leaves(self) -> u64 {
-        self.places().end.saturating_mul(1 << (HEIGHT * self.level))
+        let each = 1_u64.checked_shl(u32::from(HEIGHT) * u32::from(self.level)).unwrap_or(u64::MAX);
+        self.places().end.saturating_mul(each)
     }
 }
 
@@ -127,7 +130,10 @@ impl Growing {
     pub fn resume(size: u64, open: Vec<Vec<Hash>>) -> Option<Self> {
         let levels = Self::open(size);
         let fits = levels.len() == open.len()
-            && levels.iter().zip(&open).all(|(range, hashes)| range.end - range.start == hashes.len() as u64);
+            && levels
+                .iter()
+                .zip(&open)
+                .all(|(range, hashes)| range.end - range.start == hashes.len() as u64);
         let full = levels.iter().map(|range| range.start / WIDTH).collect();
         fits.then_some(Self { open, full })
     }
@@ -181,7 +187,8 @@ mod tests {
                 leaf
             })
             .collect();
-        let (mut growing, mut above, mut levels) = (Growing::default(), vec![], vec![leaves.clone(), vec![], vec![]]);
+        let (mut growing, mut above, mut levels) =
+            (Growing::default(), vec![], vec![leaves.clone(), vec![], vec![]]);
         for (at, leaf) in leaves.iter().enumerate() {
             growing.push(*leaf, &mut above);
             for Above { level, place, hash } in above.drain(..) {
@@ -191,7 +198,10 @@ mod tests {
             if at % 9_973 == 0 {
                 let ranges = Growing::open(at as u64 + 1);
                 let open = ranges.iter().enumerate().map(|(level, range)| {
-                    let (begin, end) = (usize::try_from(range.start).unwrap(), usize::try_from(range.end).unwrap());
+                    let (begin, end) = (
+                        usize::try_from(range.start).unwrap(),
+                        usize::try_from(range.end).unwrap(),
+                    );
                     levels[level][begin..end].to_vec()
                 });
                 growing = Growing::resume(at as u64 + 1, open.collect()).expect("as it was");
@@ -212,7 +222,21 @@ mod tests {
         let tile = |level, index, width| Some(Tile { level, index, width });
         assert_eq!(Tile::parse("0/x001/234"), tile(0, 1_234, 256));
         assert_eq!(Tile::parse("1/000.p/17"), tile(1, 0, 17));
-        for wrong in ["", "0", "0/1234", "0/001.p/256", "0/001.p/0", "a/001", "0/x001", "64/000", "0/../0", "0/-01"] {
+        for wrong in [
+            "",
+            "0",
+            "0/1234",
+            "0/001.p/256",
+            "0/001.p/0",
+            "a/001",
+            "0/x001",
+            "64/000",
+            "8/000",
+            "data/000",
+            "0/x999/x999/x999/x999/x999/x999/999",
+            "0/../0",
+            "0/-01",
+        ] {
             assert_eq!(Tile::parse(wrong), None, "{wrong}");
         }
         assert_eq!(Tile { level: 1, index: 2, width: 3 }.leaves(), (512 + 3) * 256);
@@ -220,7 +244,8 @@ mod tests {
 
     #[test]
     fn a_tree_consists_of_perfect_subtrees() {
-        let subtrees: Vec<_> = Subtree::of_tree(11).iter().map(|it| (it.height, it.place)).collect();
+        let subtrees: Vec<_> =
+            Subtree::of_tree(11).iter().map(|it| (it.height, it.place)).collect();
         assert_eq!(subtrees, [(3, 0), (1, 4), (0, 10)]);
         assert_eq!(Subtree { height: 9, place: 3 }.hashes(), (1, 6..8));
     }

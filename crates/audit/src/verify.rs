@@ -154,7 +154,8 @@ pub fn verify(
     };
     let mut lines = Lines::new(file);
     let header = header(&mut lines)?;
-    let mut file = File::new(header, against.key, older).map_err(|what| broken(&lines, 0, 0, what))?;
+    let mut file =
+        File::new(header, against.key.as_ref(), older).map_err(|what| broken(&lines, 0, 0, what))?;
     while let Some(line) = lines.next()? {
         let done = file.line(line);
         if let Err((positions, what)) = done {
@@ -173,17 +174,20 @@ fn broken(lines: &Lines<impl BufRead>, first: u64, last: u64, what: Broken) -> F
 }
 
 fn header(lines: &mut Lines<impl BufRead>) -> Result<Header, Failure> {
-    let unreadable = || Failure::Unreadable("line 1: it is not an export of a Paddock's audit log".to_owned());
+    let unreadable =
+        || Failure::Unreadable("line 1: it is not an export of a Paddock's audit log".to_owned());
     let begin = format!("{{\"format\":\"{FORMAT}\",");
     match lines.first()? {
-        Some(line) if line.starts_with(begin.as_bytes()) => match lines::canonical::<Header>(line) {
-            Some(header) if header.version == VERSION && header.size > 0 => Ok(header),
-            Some(header) if header.version > VERSION => Err(Failure::Unreadable(format!(
-                "the file has format version {}; this paddock reads version {VERSION}",
-                header.version
-            ))),
-            _ => Err(broken(lines, 0, 0, Broken::Header)),
-        },
+        Some(line) if line.starts_with(begin.as_bytes()) => {
+            match lines::canonical::<Header>(line) {
+                Some(header) if header.version == VERSION && header.size > 0 => Ok(header),
+                Some(header) if header.version > VERSION => Err(Failure::Unreadable(format!(
+                    "the file has format version {}; this paddock reads version {VERSION}",
+                    header.version
+                ))),
+                _ => Err(broken(lines, 0, 0, Broken::Header)),
+            }
+        }
         _ => Err(unreadable()),
     }
 }
@@ -221,16 +225,17 @@ struct File {
 impl File {
     fn new(
         header: Header,
-        key: Option<VerifyingKey>,
+        key: Option<&VerifyingKey>,
         older: Option<older::Reading>,
     ) -> Result<Self, Broken> {
-        let keys: Result<Vec<_>, _> = header.keys.iter().map(|key| VerifyingKey::parse(key)).collect();
+        let keys: Result<Vec<_>, _> =
+            header.keys.iter().map(|key| VerifyingKey::parse(key)).collect();
         let keys = keys.map_err(|_| Broken::Header)?;
         if keys.is_empty() || keys.iter().any(|key| key.name() != header.origin) {
             return Err(Broken::Header);
         }
         let at = |known: &dyn Fn(&VerifyingKey) -> bool| keys.iter().position(known);
-        let first = match (&key, &older) {
+        let first = match (key, &older) {
             (Some(key), _) => at(&|it| it == key).ok_or(Broken::Key)?,
             (None, Some(older)) => {
                 at(&|it| older.checkpoint().is_signed_by(it)).ok_or(Broken::OtherLog)?
@@ -430,7 +435,8 @@ impl File {
             }
             extends = Some(before);
         }
-        let signed_by = self.trusted.iter().rev().find(|key| checkpoint.is_signed_by(&self.keys[**key]));
+        let signed_by =
+            self.trusted.iter().rev().find(|key| checkpoint.is_signed_by(&self.keys[**key]));
         let signed_by = match signed_by {
             Some(key) => self.keys[*key].clone(),
             None if self.key_known => return Err((here, Broken::Key)),

@@ -7,9 +7,12 @@ use crate::{Hash, SignedCheckpoint};
 /// The body of `add-checkpoint`: the size that the witness saw last, the proof from there, the checkpoint.
 #[must_use]
 pub fn request(seen: u64, proof: &[Hash], checkpoint: &SignedCheckpoint) -> String {
-    let lines: String =
-        proof.iter().map(|hash| format!("{}\n", BASE64_STANDARD.encode(hash))).collect();
-    format!("old {seen}\n{lines}\n{}", checkpoint.note())
+    let mut body = format!("old {seen}\n");
+    for hash in proof {
+        body.push_str(&BASE64_STANDARD.encode(hash));
+        body.push('\n');
+    }
+    format!("{body}\n{}", checkpoint.note())
 }
 
 /// The parts of such a body.
@@ -30,8 +33,12 @@ mod tests {
     #[test]
     fn what_is_said_to_a_witness_is_what_it_reads() {
         let key = SigningKey::parse(&SigningKey::generate("log", [1; 32]).unwrap()).unwrap();
-        let checkpoint =
-            Checkpoint { origin: "log".to_owned(), size: 5, root: [3; 32], epoch: "1-1-1".to_owned() };
+        let checkpoint = Checkpoint {
+            origin: "log".to_owned(),
+            size: 5,
+            root: [3; 32],
+            epoch: "1-1-1".to_owned(),
+        };
         let signed = checkpoint.sign(&[&key]);
         for proof in [vec![], vec![[1; 32], [2; 32]]] {
             let body = request(3, &proof, &signed);

@@ -124,7 +124,11 @@ impl Progress {
         if set(&self.0.signer, standing.clone()) {
             match standing {
                 Standing::Halted(reason) => {
-                    tracing::error!(part = "signer", reason, "no checkpoint is signed until this is resolved");
+                    tracing::error!(
+                        part = "signer",
+                        reason,
+                        "no checkpoint is signed until this is resolved"
+                    );
                 }
                 other => report("signer", other),
             }

@@ -31,16 +31,8 @@ pub enum RightsError {
 }
 
 /// The tables of the event log.
-const TABLES: [&str; 8] = [
-    "event",
-    "event_text",
-    "idempotency",
-    "log",
-    "log_batch",
-    "epoch",
-    "tree_hash",
-    "checkpoint",
-];
+const TABLES: [&str; 8] =
+    ["event", "event_text", "idempotency", "log", "log_batch", "epoch", "tree_hash", "checkpoint"];
 
 /// Whether the serving role must have that right: to read and to add, and to erase texts.
 fn is_wanted(table: &str, privilege: &str) -> bool {

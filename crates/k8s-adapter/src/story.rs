@@ -175,7 +175,8 @@ fn end(container: &ContainerStatus) -> Option<String> {
 fn image(container: &ContainerStatus) -> Option<RanImage> {
     let (_, digest) = container.image_id.rsplit_once('@').unwrap_or(("", &container.image_id));
     let hex = digest.strip_prefix("sha256:")?;
-    let known = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let known =
+        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     known.then(|| RanImage {
         container: container.name.clone(),
         image: container.image.clone(),
@@ -217,7 +218,10 @@ mod tests {
         };
         let digest = format!("sha256:{}", "0a".repeat(32));
         let ran = image(&status(&format!("example.org/agent@{digest}"))).unwrap();
-        assert_eq!((&*ran.container, &*ran.image, &ran.digest), ("harness", "example.org/agent:1", &digest));
+        assert_eq!(
+            (&*ran.container, &*ran.image, &ran.digest),
+            ("harness", "example.org/agent:1", &digest)
+        );
         assert_eq!(image(&status(&digest)).unwrap().digest, digest);
         for other in ["", "example.org/agent:1", "sha256:12", "docker://sha512:00"] {
             assert_eq!(image(&status(other)), None, "{other}");

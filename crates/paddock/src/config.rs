@@ -464,7 +464,9 @@ impl AuditKeys {
         if let Some((_, before)) = &previous
             && before.split('+').next() != key.split('+').next()
         {
-            bail!("the keys of audit_key_file and audit_previous_key_file are of logs with different names");
+            bail!(
+                "the keys of audit_key_file and audit_previous_key_file are of logs with different names"
+            );
         }
         let previous = previous.map(|(secret, _)| secret);
         Ok(Some(Self { key, secret, previous, memory_file: settings.audit_memory_file.clone() }))

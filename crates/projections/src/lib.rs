@@ -18,7 +18,6 @@ pub use health::{Health, Lag};
 pub use projector::run;
 pub use query::{
     AuditFilter, AuditRow, AuditStory, Blast, BlastRow, Counts, Cursor, Due, NotACursor, OpenPull,
-    Page, QueuedRun, RunFilter, SessionFilter, Views,
-    seen,
+    Page, QueuedRun, RunFilter, SessionFilter, Views, seen,
 };
 pub use rebuild::{Differences, Rebuilt, prepare, rebuild};

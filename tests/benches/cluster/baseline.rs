@@ -42,6 +42,7 @@ impl Bare {
             bundles_url: "http://192.0.2.1:7082".parse()?,
             canary: "192.0.2.1:7084".to_owned(),
             allowed: vec![Allowed::address("192.0.2.1:7082".parse()?)],
+            full: None,
         };
         Ok(Self {
             pods: Api::namespaced(client.clone(), namespace),
@@ -68,6 +69,7 @@ impl Bare {
             disk_mib: 4096,
             egress: "github".to_owned(),
             deadline_seconds: 7200,
+            harness: domain::run::Harness::default(),
         };
         let mut pod = pod(&self.config, &desired);
         pod.metadata.owner_references = made.controller_owner_ref(&()).map(|owner| vec![owner]);

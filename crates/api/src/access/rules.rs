@@ -65,13 +65,17 @@ pub(crate) fn rule_of(operation: &str) -> Option<Rule> {
         "getSettings" | "listSettingsHistory" => On(A::ReadSettings),
         "setLimits" | "resetLimits" | "setAllowList" | "resetAllowList" | "setProfile"
         | "removeProfile" | "setRetention" | "resetRetention" => On(A::ChangeSettings),
-        "listAuditEvents" | "getAuditEvent" | "listAuditRuns" | "listBindingsAt" => On(A::ReadAudit),
+        "listAuditEvents" | "getAuditEvent" | "listAuditRuns" | "listBindingsAt" => {
+            On(A::ReadAudit)
+        }
         "exportAudit" => On(A::ExportAudit),
         "eraseTexts" => On(A::EraseText),
         // Hashes and what was signed of them: so that everybody can hold the installation to it.
-        "getCheckpoint" | "listAuditKeys" | "getTile" | "getInclusionProof" | "getConsistencyProof" => {
-            On(A::ReadCheckpoint)
-        }
+        "getCheckpoint"
+        | "listAuditKeys"
+        | "getTile"
+        | "getInclusionProof"
+        | "getConsistencyProof" => On(A::ReadCheckpoint),
         _ => return None,
     })
 }

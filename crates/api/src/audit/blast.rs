@@ -61,9 +61,9 @@ pub(crate) async fn list_audit_runs(
         let run = state.views.run(found.run).await?;
         items.push(BlastBody {
             run_id: found.run.0,
-            session_id: run.as_ref().map(|run| run.session.0),
-            repo: run.as_ref().map(|run| run.repo.to_string()),
-            created_by: run.as_ref().map(|run| run.owner.to_string()),
+            session_id: run.as_ref().map(|run| run.requested.session.0),
+            repo: run.as_ref().map(|run| run.requested.repo.to_string()),
+            created_by: run.as_ref().map(|run| format!("user:{}", run.requested.owner)),
             since: found.since,
             until: found.until,
             position: found.position,
@@ -76,7 +76,8 @@ fn blast(state: &AppState, query: BlastQuery) -> Answer<Blast> {
     let BlastQuery { egress, credential, image, since, until } = query;
     match (egress.as_deref(), credential, image) {
         (Some("full"), None, None) => {
-            let since = since.ok_or_else(|| Problem::malformed("since", "must be there with egress"))?;
+            let since =
+                since.ok_or_else(|| Problem::malformed("since", "must be there with egress"))?;
             let until = until.unwrap_or_else(|| state.commands.context().now());
             if since >= until {
                 return Err(Problem::malformed("until", "must be after since"));
@@ -86,7 +87,9 @@ fn blast(state: &AppState, query: BlastQuery) -> Answer<Blast> {
         (Some(_), None, None) => Err(Problem::malformed("egress", "must be full")),
         (None, Some(credential), None) => Ok(Blast::Credential(credential)),
         (None, None, Some(image)) if image.len() >= 12 => Ok(Blast::Image(image)),
-        (None, None, Some(_)) => Err(Problem::malformed("image", "must have at least 12 characters")),
+        (None, None, Some(_)) => {
+            Err(Problem::malformed("image", "must have at least 12 characters"))
+        }
         _ => Err(Problem::malformed("query", "must have one of egress, credential and image")),
     }
 }

@@ -43,10 +43,8 @@ pub(crate) async fn get_checkpoint(
     for lines in cosigned {
         checkpoint = checkpoint.with(&lines).unwrap_or(checkpoint);
     }
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, checkpoint.note().to_owned()).into_response())
 }
 
@@ -61,7 +59,8 @@ pub(crate) async fn get_tile(
     Segments((level, index)): Segments<(String, String)>,
 ) -> Answer<Response> {
     let tile = Tile::parse(&format!("{level}/{index}"));
-    let tile = tile.ok_or_else(|| Problem::malformed("index", "is not a tile of C2SP tlog-tiles"))?;
+    let tile =
+        tile.ok_or_else(|| Problem::malformed("index", "is not a tile of C2SP tlog-tiles"))?;
     let hashes = state.commands.audit().tile(tile).await?;
     let hashes = hashes.ok_or_else(|| Problem::not_found("tile"))?;
     let headers = [

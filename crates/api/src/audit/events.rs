@@ -56,7 +56,9 @@ pub(crate) async fn list_audit_events(
 ) -> Answer<Json<ListBody<AuditEventBody>>> {
     let AuditQuery { limit, cursor, actor, target, kind, outcome, since, until } = query;
     if let Some(actor) = &actor {
-        actor.parse::<domain::event::Actor>().map_err(|error| Problem::malformed("actor", error))?;
+        actor
+            .parse::<domain::event::Actor>()
+            .map_err(|error| Problem::malformed("actor", error))?;
     }
     if let Some(target) = &target {
         let target = target.parse::<domain::stream::StreamId>();

@@ -9,8 +9,12 @@ mod events;
 mod export;
 mod keys;
 mod proof;
+mod witness;
 
-pub use self::erase::remove_erased_bundles;
 pub(crate) use self::{
     access::*, blast::*, checkpoint::*, erase::*, events::*, export::*, keys::*, proof::*,
+};
+pub use self::{
+    erase::remove_erased_bundles,
+    witness::{NotCosigned, Witness},
 };

@@ -51,7 +51,8 @@ pub(crate) async fn get_inclusion_proof(
     let audit = state.commands.audit();
     let newest = state.checkpoint().await?.checkpoint;
     let size = size.unwrap_or(newest.checkpoint().size);
-    let signed = |it: &SignedCheckpoint| (it.checkpoint().size == size).then(|| it.note().to_owned());
+    let signed =
+        |it: &SignedCheckpoint| (it.checkpoint().size == size).then(|| it.note().to_owned());
     let checkpoint = match signed(&newest) {
         Some(note) => Some(note),
         None => audit.checkpoint_covering(size).await?.and_then(|older| signed(&older.checkpoint)),
@@ -105,7 +106,9 @@ impl From<NoProof> for Problem {
                 Self::unavailable("not-signed-yet", "Not so much is signed yet")
                     .detail(format!("{size} positions are"))
             }
-            NoProof::Proof(error) => Self::unavailable("no-proof", "The proof cannot be made").detail(error),
+            NoProof::Proof(error) => {
+                Self::unavailable("no-proof", "The proof cannot be made").detail(error)
+            }
             NoProof::Store(error) => error.into(),
         }
     }

@@ -1,5 +1,6 @@
 //! The API against a real database and over real sockets.
 
+mod audit;
 mod bundles;
 mod events;
 mod forge;

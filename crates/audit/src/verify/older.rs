@@ -20,9 +20,12 @@ impl Older {
             Self::Export(first, again) => {
                 // The key that is known may be one that came later.
                 let _ = key;
-                let older = verify(first, Against::default(), &mut |_, _| {}).map_err(|failure| {
-                    Failure::Unreadable(format!("the older one does not hold itself: {failure}"))
-                })?;
+                let older =
+                    verify(first, Against::default(), &mut |_, _| {}).map_err(|failure| {
+                        Failure::Unreadable(format!(
+                            "the older one does not hold itself: {failure}"
+                        ))
+                    })?;
                 Ok(Reading { signed: older.checkpoint, leaves: Some(Lines::new(again)) })
             }
         }

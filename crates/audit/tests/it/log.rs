@@ -51,12 +51,16 @@ impl Log {
                 version: position,
                 id: EventId(Uuid::from_u128(position.into())),
                 name,
-                time: DateTime::from_timestamp_micros(1_700_000_000_000_000 + position.cast_signed()).unwrap(),
+                time: DateTime::from_timestamp_micros(
+                    1_700_000_000_000_000 + position.cast_signed(),
+                )
+                .unwrap(),
                 actor: "user:00000000-0000-0000-0000-000000000001",
                 schema: 1,
                 body: body.as_bytes(),
                 // As if the first ones were of before it was covered.
-                correlation: (position > 3).then(|| CorrelationId(Uuid::from_u128(position.into()))),
+                correlation: (position > 3)
+                    .then(|| CorrelationId(Uuid::from_u128(position.into()))),
             };
             export::event(&mut out, position, &entry).unwrap();
             tree.push(entry.leaf());
@@ -95,7 +99,12 @@ impl Log {
         self.lines().0.concat()
     }
 
-    fn event(&self, position: u64, old: &SigningKey, new: &SigningKey) -> (String, &'static str, String) {
+    fn event(
+        &self,
+        position: u64,
+        old: &SigningKey,
+        new: &SigningKey,
+    ) -> (String, &'static str, String) {
         let log = format!("log-{}", Uuid::nil());
         if position == ERASURE {
             let body = format!(r#"{{"texts":["{}"]}}"#, Uuid::from_u128(u128::from(ERASED)));
@@ -111,7 +120,8 @@ impl Log {
             let id = Uuid::from_u128(position.into());
             format!(r#"{{"message":"m{position}","text":{{"ref":"{id}","commit":"{commit}"}}}}"#)
         } else {
-            let words = if self.rewritten == Some(position) { "rewritten" } else { "as it was: ü\\n" };
+            let words =
+                if self.rewritten == Some(position) { "rewritten" } else { "as it was: ü\\n" };
             format!(r#"{{"generation":{position},"words":"{words}"}}"#)
         };
         (format!("run-{}", Uuid::from_u128(9)), "run.admitted", body)

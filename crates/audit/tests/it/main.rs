@@ -3,3 +3,4 @@
 mod log;
 mod oracle;
 mod tamper;
+mod vectors;

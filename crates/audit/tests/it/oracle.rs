@@ -35,7 +35,8 @@ fn made(proof: Proof) -> Vec<Hash> {
         .iter()
         .map(|need| {
             let first = need.place << need.height;
-            let leaves: Vec<Hash> = (first..first + (1 << need.height)).map(|at| hash(at + 1)).collect();
+            let leaves: Vec<Hash> =
+                (first..first + (1 << need.height)).map(|at| hash(at + 1)).collect();
             tile::root_of(&leaves).unwrap()
         })
         .collect();

@@ -30,7 +30,9 @@ pub enum EraseError {
     #[error("there is no text {0}, or it was erased before")]
     NoSuchText(TextId),
     /// What may repeat it is still being made.
-    #[error("session {session} has an active run, which may repeat the text: finish or cancel run {run} first")]
+    #[error(
+        "session {session} has an active run, which may repeat the text: finish or cancel run {run} first"
+    )]
     RunActive {
         /// Whose.
         session: SessionId,
@@ -91,7 +93,8 @@ impl Audit {
 
     async fn erase_once(&self, texts: &[TextId], caused: &Caused) -> Result<Erased, EraseError> {
         let mut tx = self.pool().begin().await?;
-        let ids: Vec<Uuid> = texts.iter().map(|text| text.0).collect::<BTreeSet<_>>().into_iter().collect();
+        let ids: Vec<Uuid> =
+            texts.iter().map(|text| text.0).collect::<BTreeSet<_>>().into_iter().collect();
         let gone = sqlx::query_scalar!(
             "delete from paddock.event_text where id = any($1) returning id",
             &ids
@@ -116,7 +119,10 @@ impl Audit {
         .execute(&mut *tx)
         .await?;
         let runs: Vec<RunId> = reach.runs.into_iter().collect();
-        let event = LogEvent::TextErased { texts: ids.into_iter().map(TextId).collect(), runs: runs.clone() };
+        let event = LogEvent::TextErased {
+            texts: ids.into_iter().map(TextId).collect(),
+            runs: runs.clone(),
+        };
         let after = head_on(&mut *tx, StreamId::LOG).await?;
         let append = Append { after, events: vec![Event::Log(event)] };
         let unit = Unit::new(self.commands.context(), caused.actor, vec![append], &[]);
@@ -137,7 +143,10 @@ impl Audit {
         let rows = sqlx::query!("select session, digest from runtime.erased_bundle")
             .fetch_all(self.pool())
             .await?;
-        let bundle = |session, digest| ErasedBundle { session: SessionId(session), digest: BundleDigest(digest) };
+        let bundle = |session, digest| ErasedBundle {
+            session: SessionId(session),
+            digest: BundleDigest(digest),
+        };
         Ok(rows.into_iter().map(|row| bundle(row.session, row.digest)).collect())
     }
 
@@ -183,7 +192,11 @@ impl Reach {
         Ok(reach)
     }
 
-    async fn add_run(&mut self, connection: &mut PgConnection, run: RunId) -> Result<(), EraseError> {
+    async fn add_run(
+        &mut self,
+        connection: &mut PgConnection,
+        run: RunId,
+    ) -> Result<(), EraseError> {
         let loaded = load_on(&mut *connection, run.into()).await?;
         let session = loaded.events.iter().find_map(|event| match event {
             Event::Run(domain::run::Event::Requested(requested)) => Some(requested.session),
@@ -238,7 +251,9 @@ impl Reach {
                 .fetch_all(&mut *connection)
                 .await?;
                 let forks = forks.iter().filter_map(|fork| fork.parse::<StreamId>().ok());
-                let new = forks.map(|fork| SessionId(fork.id)).filter(|fork| !self.sessions.contains_key(fork));
+                let new = forks
+                    .map(|fork| SessionId(fork.id))
+                    .filter(|fork| !self.sessions.contains_key(fork));
                 waiting.extend(new.map(|fork| (fork, None)));
             }
         }

@@ -86,9 +86,10 @@ impl Export {
         sqlx::query!("set transaction isolation level repeatable read, read only")
             .execute(&mut *tx)
             .await?;
-        let last = sqlx::query!("select size, note from paddock.checkpoint order by number desc limit 1")
-            .fetch_optional(&mut *tx)
-            .await?;
+        let last =
+            sqlx::query!("select size, note from paddock.checkpoint order by number desc limit 1")
+                .fetch_optional(&mut *tx)
+                .await?;
         let last = last.ok_or(ExportError::NothingSigned)?;
         let unsettled = sqlx::query_scalar!(
             r#"select exists (select from paddock.event e left join paddock.log l on l.event = e.id
@@ -184,11 +185,12 @@ async fn texts(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query!("select id, salt, bytes from paddock.event_text where id = any($1)", &ids)
-        .fetch_all(connection)
-        .await?;
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ok(rows.into_iter().map(|row| (row.id, (row.salt, text(&row.bytes)))).collect())
+    let rows =
+        sqlx::query!("select id, salt, bytes from paddock.event_text where id = any($1)", &ids)
+            .fetch_all(connection)
+            .await?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(rows.into_iter().map(|row| (row.id, (row.salt, text(row.bytes)))).collect())
 }
 
 /// The checkpoints of these positions that are worth a line: the last of them, and those of more than one key.

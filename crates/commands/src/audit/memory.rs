@@ -21,7 +21,8 @@ impl Memory {
     pub(super) fn recall(&self) -> io::Result<Option<SignedCheckpoint>> {
         match std::fs::read_to_string(&self.0) {
             Ok(note) => SignedCheckpoint::parse(&note).map(Some).map_err(|error| {
-                let words = format!("{}: {error}; it holds the last checkpoint signed", self.0.display());
+                let words =
+                    format!("{}: {error}; it holds the last checkpoint signed", self.0.display());
                 io::Error::new(io::ErrorKind::InvalidData, words)
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

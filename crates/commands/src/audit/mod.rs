@@ -75,11 +75,10 @@ impl Audit {
 
     /// The newest checkpoint; none where nothing was signed yet.
     pub async fn checkpoint(&self) -> Result<Option<Signed>, StoreError> {
-        let row = sqlx::query!(
-            "select note, time from paddock.checkpoint order by number desc limit 1"
-        )
-        .fetch_optional(self.pool())
-        .await?;
+        let row =
+            sqlx::query!("select note, time from paddock.checkpoint order by number desc limit 1")
+                .fetch_optional(self.pool())
+                .await?;
         row.map(|row| stored(&row.note, row.time)).transpose()
     }
 

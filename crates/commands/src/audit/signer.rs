@@ -79,12 +79,7 @@ impl From<sqlx::Error> for Stop {
 }
 
 /// Signs until told to stop: waits for the lock, works, and starts again after any failure.
-pub async fn run(
-    commands: Commands,
-    keys: Keys,
-    progress: Progress,
-    shutdown: CancellationToken,
-) {
+pub async fn run(commands: Commands, keys: Keys, progress: Progress, shutdown: CancellationToken) {
     let report = |standing: Standing| progress.set_signer(&standing);
     while !shutdown.is_cancelled() {
         let tenure = async {
@@ -133,7 +128,9 @@ async fn last(connection: &mut PgConnection) -> Result<Last, StoreError> {
     )
     .fetch_optional(connection)
     .await?;
-    let Some(row) = row else { return Ok(Last { number: 0, size: 0, key: None, checkpoint: None }) };
+    let Some(row) = row else {
+        return Ok(Last { number: 0, size: 0, key: None, checkpoint: None });
+    };
     Ok(Last {
         number: row.number,
         size: row.size.unsigned_abs(),
@@ -143,7 +140,10 @@ async fn last(connection: &mut PgConnection) -> Result<Last, StoreError> {
 }
 
 /// The keys that signed up to a size, the oldest first: the first checkpoint's, and those that were handed over to.
-pub(super) async fn keys(connection: &mut PgConnection, size: i64) -> Result<Vec<VerifyingKey>, StoreError> {
+pub(super) async fn keys(
+    connection: &mut PgConnection,
+    size: i64,
+) -> Result<Vec<VerifyingKey>, StoreError> {
     let first = sqlx::query_scalar!("select key from paddock.checkpoint order by number limit 1")
         .fetch_optional(&mut *connection)
         .await?;
@@ -190,14 +190,23 @@ async fn tenure(
 ) -> Result<(), Stop> {
     let (epoch, _) = log::current_epoch(&mut *connection).await?;
     let last = last(&mut *connection).await?;
-    let tree = tree::tree(&mut *connection, last.size).await.map_err(|error| missing(error, last.size))?;
+    let tree =
+        tree::tree(&mut *connection, last.size).await.map_err(|error| missing(error, last.size))?;
     let growing = tree::growing(&mut *connection, last.size).await?;
     let remembered = match &keys.memory {
         Some(memory) => memory.recall()?,
         None => None,
     };
     holds(&mut *connection, &last, remembered.as_ref(), &tree, &epoch).await?;
-    let mut signing = Signing { keys, tree, growing, number: last.number, epoch, hands_over: false, handed: false };
+    let mut signing = Signing {
+        keys,
+        tree,
+        growing,
+        number: last.number,
+        epoch,
+        hands_over: false,
+        handed: false,
+    };
     if let Some(before) = last.key.filter(|key| key != keys.key.verifying()) {
         signing.hand_over(commands, &before).await?;
     }

@@ -13,9 +13,10 @@ use crate::{StoreError, store::append::signed};
 
 /// How many positions are signed.
 pub(super) async fn signed_size(connection: &mut PgConnection) -> Result<u64, StoreError> {
-    let size = sqlx::query_scalar!("select size from paddock.checkpoint order by number desc limit 1")
-        .fetch_optional(connection)
-        .await?;
+    let size =
+        sqlx::query_scalar!("select size from paddock.checkpoint order by number desc limit 1")
+            .fetch_optional(connection)
+            .await?;
     Ok(size.unwrap_or_default().unsigned_abs())
 }
 

@@ -142,7 +142,7 @@ impl Commands {
     }
 
     /// Appends an event that follows whatever is in its stream.
-    pub(super) async fn append_any(
+    pub(crate) async fn append_any(
         &self,
         stream: StreamId,
         event: Event,

@@ -287,7 +287,7 @@ async fn also_or(
     Ok((Append { after: loaded.version, events }, decided))
 }
 
-pub(super) fn fold_session(events: &[Event]) -> session::State {
+pub(crate) fn fold_session(events: &[Event]) -> session::State {
     session::fold(events.iter().filter_map(|event| match event {
         Event::Session(event) => Some(event),
         Event::Run(_)

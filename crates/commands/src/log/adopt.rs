@@ -178,5 +178,5 @@ async fn sweep(connection: &mut PgConnection) -> Result<Batch, StoreError> {
     )
     .fetch_all(connection)
     .await?;
-    Ok(Batch::of(snapshot, false, &rows))
+    Ok(Batch::of(snapshot, false, &rows, Row::leaf))
 }

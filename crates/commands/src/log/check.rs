@@ -281,7 +281,8 @@ impl Checker {
         }
         let schema = schema.unsigned_abs();
         let correlation = row.correlation.map(CorrelationId);
-        let entry = Entry { stream, version: found, id, name, time, actor, schema, body, correlation };
+        let entry =
+            Entry { stream, version: found, id, name, time, actor, schema, body, correlation };
         let entry = entry.in_form(row.form.unwrap_or_default().unsigned_abs());
         if let Some((position, leaf)) = placed
             && entry.leaf() != leaf

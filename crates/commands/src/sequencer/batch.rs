@@ -105,49 +105,47 @@ impl Last {
         &self,
         connection: &mut PgConnection,
         most: usize,
+        leaves: bool,
     ) -> Result<Batch, StoreError> {
         let since = if self.is_partial() { &self.since } else { &self.snapshot };
         let (xmax, running) = bounds(since);
         // One more than fits tells whether the batch is partial.
         let limit = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
         let mut rows = match self.seq {
-            None => {
-                sqlx::query_as!(
-                    Row,
-                    r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
+            None => sqlx::query_as!(
+                Row,
+                r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
                          (select pg_current_snapshot()::text) as "snapshot!"
                        from paddock.event
                        where xid >= $1::text::xid8 or xid = any($2::text[]::xid8[])
                        order by seq limit $3"#,
-                    xmax,
-                    &running,
-                    limit,
-                )
-                .fetch_all(connection)
-                .await?
-            }
-            Some(seq) => {
-                sqlx::query_as!(
-                    Row,
-                    r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
+                xmax,
+                &running,
+                limit,
+            )
+            .fetch_all(connection)
+            .await?,
+            Some(seq) => sqlx::query_as!(
+                Row,
+                r#"select id, stream, version, name, schema, actor, time, body, correlation, seq,
                          $3::text as "snapshot!"
                        from paddock.event
                        where (xid >= $1::text::xid8 or xid = any($2::text[]::xid8[]))
                          and pg_visible_in_snapshot(xid, $3::text::pg_snapshot) and seq > $4
                        order by seq limit $5"#,
-                    xmax,
-                    &running,
-                    self.snapshot,
-                    seq,
-                    limit,
-                )
-                .fetch_all(connection)
-                .await?
-            }
+                xmax,
+                &running,
+                self.snapshot,
+                seq,
+                limit,
+            )
+            .fetch_all(connection)
+            .await?,
         };
         let partial = rows.len() > most;
         rows.truncate(most);
-        Ok(Batch::of(since.clone(), partial, &rows))
+        let leaf = if leaves { Row::leaf } else { |_: &Row| LeafHash::default() };
+        Ok(Batch::of(since.clone(), partial, &rows, leaf))
     }
 
     /// What waits for a position.
@@ -178,13 +176,18 @@ impl Last {
 
 impl Batch {
     /// A batch of all of `rows`. All of them come from one statement, and so from one snapshot.
-    pub(crate) fn of(since: String, partial: bool, rows: &[Row]) -> Self {
+    pub(crate) fn of(
+        since: String,
+        partial: bool,
+        rows: &[Row],
+        leaf: impl Fn(&Row) -> LeafHash,
+    ) -> Self {
         Self {
             snapshot: rows.first().map_or_else(|| since.clone(), |row| row.snapshot.clone()),
             since,
             seq: rows.last().filter(|_| partial).map(|row| row.seq),
             events: rows.iter().map(|row| row.id).collect(),
-            leaves: rows.iter().map(|row| row.leaf().to_vec()).collect(),
+            leaves: rows.iter().map(|row| leaf(row).to_vec()).collect(),
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Options {
     /// Whether it waits for the lock. Without it, several may work at once: each batch is then refused
     /// to all but one of them, which is slower and just as right.
     pub elected: bool,
+    /// Whether leaves are made. Without them nothing of the log can be proven: for measuring what they cost alone.
+    pub leaves: bool,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             busy: Duration::from_millis(500),
             idle: Duration::from_millis(100),
             elected: true,
+            leaves: true,
         }
     }
 }
@@ -129,7 +132,7 @@ async fn tenure(
     while !shutdown.is_cancelled() {
         let began = Instant::now();
         let most = if last.is_partial() { options.batch * 8 } else { options.batch };
-        let batch = last.next(&mut *connection, most).await?;
+        let batch = last.next(&mut *connection, most, options.leaves).await?;
         let more = if batch.is_empty() {
             false
         } else {

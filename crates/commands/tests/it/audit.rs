@@ -2,6 +2,7 @@
 
 use std::{io::Cursor, time::Duration};
 
+use async_nats::jetstream;
 use audit::{
     Hash, SignedCheckpoint, SigningKey, VerifyingKey,
     hold::{Breach, hold},
@@ -12,6 +13,7 @@ use audit::{
 use commands::{
     Caused, Commands, Context, Progress, Standing,
     audit::{EraseError, Keys, Memory, run},
+    relay::{Relay, STREAM},
     sequencer::{self, Options},
 };
 use domain::{
@@ -24,8 +26,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{
-    Database, create, make_session, request, rename, sequenced, start_run, user, whole,
+use crate::{
+    nats::Server,
+    support::{Database, create, make_session, rename, request, sequenced, start_run, user, whole},
 };
 
 /// A log with all that works on it.
@@ -124,7 +127,8 @@ impl Log {
     async fn rewrite(&self, statements: &str) {
         let mut admin = PgConnection::connect(&self.database.admin_url()).await.unwrap();
         let tables = ["event", "log", "log_batch", "event_text", "tree_hash", "checkpoint"];
-        let disable = tables.map(|table| format!("alter table paddock.{table} disable trigger all;"));
+        let disable =
+            tables.map(|table| format!("alter table paddock.{table} disable trigger all;"));
         let all = format!("{} {statements}", disable.concat());
         sqlx::raw_sql(AssertSqlSafe(all)).execute(&mut admin).await.unwrap();
     }
@@ -143,7 +147,11 @@ fn known(number: u8) -> Against {
     Against { key: Some(key(number).verifying().clone()), older: None }
 }
 
-async fn consistency(commands: &Commands, old: &SignedCheckpoint, new: &SignedCheckpoint) -> Vec<Hash> {
+async fn consistency(
+    commands: &Commands,
+    old: &SignedCheckpoint,
+    new: &SignedCheckpoint,
+) -> Vec<Hash> {
     let (from, size) = (old.checkpoint().size, new.checkpoint().size);
     commands.audit().proof(Proof::Consistency { from, size }).await.unwrap_or_default()
 }
@@ -170,7 +178,11 @@ async fn what_is_signed_is_the_log_and_an_export_of_it_holds() {
         let audit = log.commands.audit();
         let made = audit.proof(Proof::Inclusion { position, size: 315 }).await.unwrap();
         let leaf = audit.leaf(position).await.unwrap().unwrap();
-        assert_eq!(proof::includes(second.checkpoint(), position, leaf, &made), Ok(()), "{position}");
+        assert_eq!(
+            proof::includes(second.checkpoint(), position, leaf, &made),
+            Ok(()),
+            "{position}"
+        );
     }
     let made = consistency(&log.commands, &first, &second).await;
     assert_eq!(hold(&first, &second, &trusted(1), &made), Ok(()));
@@ -199,7 +211,8 @@ async fn of_two_signers_one_signs_and_the_other_takes_over() {
     first.cancel();
     log.fill(2).await;
     log.signed(1).await;
-    let numbers = "select max(number) = count(*), count(*) = count(distinct size) from paddock.checkpoint";
+    let numbers =
+        "select max(number) = count(*), count(*) = count(distinct size) from paddock.checkpoint";
     let row = sqlx::query(numbers).fetch_one(log.commands.pool()).await.unwrap();
     assert!(row.get::<bool, _>(0) && row.get::<bool, _>(1));
     log.end().await;
@@ -217,7 +230,8 @@ async fn a_database_that_its_owner_rewrote_is_found_by_whoever_remembers() {
     signer.cancel();
     // The owner changes an event, makes its leaf anew, and lets a signer without a memory sign all of it again.
     log.rewrite("delete from paddock.checkpoint; delete from paddock.tree_hash;").await;
-    let rows = "select e.id, e.stream, e.version, e.name, e.schema, e.actor, e.time, e.body, e.correlation
+    let rows =
+        "select e.id, e.stream, e.version, e.name, e.schema, e.actor, e.time, e.body, e.correlation
         from paddock.log l join paddock.event e on e.id = l.event where l.position = 7";
     let row = sqlx::query(rows).fetch_one(log.commands.pool()).await.unwrap();
     let other = "user:00000000-0000-0000-0000-000000000007";
@@ -250,7 +264,10 @@ async fn a_database_that_its_owner_rewrote_is_found_by_whoever_remembers() {
     let made = consistency(&log.commands, &before, &after).await;
     assert_eq!(hold(&before, &after, &trusted(1), &made), Err(Breach::Forked(15)));
     let rewritten = log.export().await;
-    assert!(read(&rewritten, known(1)).is_ok(), "of itself it is whole, and signed by the log's key");
+    assert!(
+        read(&rewritten, known(1)).is_ok(),
+        "of itself it is whole, and signed by the log's key"
+    );
     let again = || Box::new(Cursor::new(kept.clone()));
     let against = Against { key: None, older: Some(Older::Export(again(), again())) };
     let Err(Failure::Broken(finding)) = read(&rewritten, against) else { panic!("it is found") };
@@ -357,10 +374,35 @@ async fn found(database: &Database) -> Vec<String> {
     found
 }
 
+/// Whether the words are in any message of the stream, or in any file of its server.
+async fn streamed(server: &Server, relay: &Relay, log: &Log, words: &str) -> bool {
+    for _ in 0..500 {
+        if relay.lag(log.commands.pool()).await.is_ok_and(|lag| lag == 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let stream = jetstream::new(server.client().await).get_stream(STREAM).await.unwrap();
+    let last = stream.get_info().await.unwrap().state.last_sequence;
+    assert!(last > 0);
+    for sequence in 1..=last {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        if message.payload.windows(words.len()).any(|part| part == words.as_bytes()) {
+            return true;
+        }
+    }
+    false
+}
+
 #[tokio::test]
 async fn what_is_erased_is_nowhere_and_every_old_proof_still_holds() {
     let mut log = Log::new().await;
     log.sign(keys(1));
+    let server = Server::start(&std::env::var("NATS_SERVER").unwrap_or("nats-server".to_owned()));
+    let relay = Relay::new(server.client().await, "https://paddock.test");
+    let (pool, progress, stop) =
+        (log.commands.pool().clone(), log.progress.clone(), log.stop.clone());
+    log.tasks.spawn(commands::relay::run(pool, relay.clone(), progress, stop));
     log.fill(1).await;
     let (session, run, text) = said(&log).await;
     let before = log.signed(1).await;
@@ -369,7 +411,11 @@ async fn what_is_erased_is_nowhere_and_every_old_proof_still_holds() {
     let mut proofs = vec![];
     for position in 1..=size {
         let leaf = audit.leaf(position).await.unwrap().unwrap();
-        proofs.push((position, leaf, audit.proof(Proof::Inclusion { position, size }).await.unwrap()));
+        proofs.push((
+            position,
+            leaf,
+            audit.proof(Proof::Inclusion { position, size }).await.unwrap(),
+        ));
     }
     let kept = log.export().await;
     let tables = found(&log.database).await;
@@ -384,7 +430,11 @@ async fn what_is_erased_is_nowhere_and_every_old_proof_still_holds() {
     assert_eq!(erased.runs, [run]);
     assert_eq!(erased.bundles.len(), 1);
     assert_eq!(erased.bundles[0].session, session);
-    assert_eq!(audit.erased_bundles().await.unwrap(), erased.bundles, "until they are out of the store");
+    assert_eq!(
+        audit.erased_bundles().await.unwrap(),
+        erased.bundles,
+        "until they are out of the store"
+    );
     assert_eq!(found(&log.database).await, Vec::<String>::new());
     let again = audit.erase(&[text], &caused).await.unwrap_err();
     assert!(matches!(again, EraseError::NoSuchText(_)), "{again}");
@@ -397,6 +447,8 @@ async fn what_is_erased_is_nowhere_and_every_old_proof_still_holds() {
     let made = consistency(&log.commands, &before, &after).await;
     assert_eq!(hold(&before, &after, &trusted(1), &made), Ok(()));
     assert_eq!(whole(log.commands.pool()).await.erased, 1);
+    assert!(!streamed(&server, &relay, &log, SECRET).await, "the stream never had it");
+    assert!(streamed(&server, &relay, &log, &text.to_string()).await, "but what refers to it");
     let file = log.export().await;
     let read_again = || Box::new(Cursor::new(kept.clone()));
     let against = Against {

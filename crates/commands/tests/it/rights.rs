@@ -13,9 +13,12 @@ async fn the_serving_role_is_accepted_and_any_greater_one_refused() {
         assert!(matches!(refused, RightsError::TooMuch { .. }), "{refused}");
     }
     let mut owner = PgConnection::connect(&database.owner_url()).await.unwrap();
-    for (right, table) in
-        [("update (body)", "event"), ("update", "event_text"), ("truncate", "log"), ("delete", "checkpoint")]
-    {
+    for (right, table) in [
+        ("update (body)", "event"),
+        ("update", "event_text"),
+        ("truncate", "log"),
+        ("delete", "checkpoint"),
+    ] {
         let grant = format!("grant {right} on paddock.{table} to paddock_serve");
         sqlx::raw_sql(AssertSqlSafe(grant)).execute(&mut owner).await.unwrap();
         let refused = check_rights(&database.pool()).await.unwrap_err();

@@ -20,7 +20,8 @@ pub enum Event {
         size: u64,
         /// The RFC 6962 root hash over them, lower-case hexadecimal.
         root: String,
-    },    /// Texts were erased: what commits to them stays, they themselves are nowhere any more.
+    },
+    /// Texts were erased: what commits to them stays, they themselves are nowhere any more.
     #[serde(rename = "log.text.erased")]
     TextErased {
         /// The texts.

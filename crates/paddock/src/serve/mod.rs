@@ -352,7 +352,7 @@ impl Parts {
             shutdown.clone(),
         ));
         if let Some(url) = &self.config.audit_witness_url {
-            let witness = tasks::Witness::new(outside()?, url.clone(), commands)?;
+            let witness = api::audit::Witness::new(outside()?, url.clone(), commands);
             running.spawn(witness.run(shutdown.clone()));
         }
         Ok(())

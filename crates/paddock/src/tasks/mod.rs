@@ -12,7 +12,6 @@ mod publisher;
 mod pull_request;
 mod pull_states;
 mod retention;
-mod witness;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -32,7 +31,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub(crate) use self::witness::Witness;
 use crate::serve::Doors;
 
 /// How long a round waits without news.

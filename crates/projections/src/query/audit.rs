@@ -80,7 +80,8 @@ const AFTER: i64 = 10;
 const LOOK: i64 = 20_000;
 
 const REFUSED: &str = "actor.command.refused";
-const COLUMNS: &str = "select l.position, e.id, e.stream, e.version, e.name, e.schema, e.actor, e.time,
+const COLUMNS: &str =
+    "select l.position, e.id, e.stream, e.version, e.name, e.schema, e.actor, e.time,
     e.correlation, e.body, l.form from paddock.event e";
 
 #[derive(sqlx::FromRow)]
@@ -121,7 +122,7 @@ impl AuditFilter {
         format!("audit {self:?}")
     }
 
-    fn push_to(&self, query: &mut QueryBuilder<'_, Postgres>) {
+    fn push_to(&self, query: &mut QueryBuilder<Postgres>) {
         if let Some(actor) = &self.actor {
             query.push(" and e.actor = ").push_bind(actor.clone());
             // Says to the planner what the index of these says.
@@ -136,16 +137,15 @@ impl AuditFilter {
             query.push(format!(" or (e.name = '{REFUSED}' and position(convert_to("));
             query.push_bind(format!("\"target\":\"{target}\"")).push(", 'UTF8') in e.body) > 0))");
         }
-        match &self.kind {
-            Some(kind) => match kind.strip_suffix('*') {
+        if let Some(kind) = &self.kind {
+            match kind.strip_suffix('*') {
                 Some(begin) => {
                     query.push(" and starts_with(e.name, ").push_bind(begin.to_owned()).push(")");
                 }
                 None => {
                     query.push(" and e.name = ").push_bind(kind.clone());
                 }
-            },
-            None => {}
+            }
         }
         match self.refused {
             Some(true) => query.push(format!(" and e.name = '{REFUSED}'")),
@@ -213,7 +213,7 @@ impl Views {
         let version = event.version.0.cast_signed();
         let around = |from: i64, to: i64| {
             let stream = event.stream.clone();
-            move |query: &mut QueryBuilder<'_, Postgres>| {
+            move |query: &mut QueryBuilder<Postgres>| {
                 query.push_bind(stream).push(" and e.version >= ").push_bind(from);
                 query.push(" and e.version <= ").push_bind(to).push(" order by e.version");
             }
@@ -244,7 +244,7 @@ impl Views {
     async fn rows(
         &self,
         condition: &str,
-        more: impl FnOnce(&mut QueryBuilder<'_, Postgres>),
+        more: impl FnOnce(&mut QueryBuilder<Postgres>),
     ) -> Result<Vec<AuditRow>, ViewError> {
         let mut query = QueryBuilder::new(COLUMNS);
         query.push(" left join paddock.log l on l.event = e.id").push(condition);
@@ -286,6 +286,7 @@ pub struct BlastRow {
 impl Views {
     /// The runs that something may have reached, the newest first; at most 10,000.
     pub async fn blast(&self, by: &Blast) -> Result<Vec<BlastRow>, ViewError> {
+        type Found = (String, DateTime<Utc>, Option<DateTime<Utc>>, Option<i64>);
         let sql = match by {
             // Each stretch of full egress ends with the next change of the mode, or with the run.
             Blast::FullEgress { .. } => {
@@ -311,18 +312,28 @@ impl Views {
                    where starts_with(image ->> 'digest', $1)) group by e.stream"
             }
         };
-        type Found = (String, DateTime<Utc>, Option<DateTime<Utc>>, Option<i64>);
         let rows: Vec<Found> = match by {
             Blast::FullEgress { since, until } => {
-                let sql = format!("select * from ({sql}) x where until is null or until > $1 order by since desc limit 10000");
-                sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(since).bind(until).fetch_all(&self.pool).await?
+                let sql = format!(
+                    "select * from ({sql}) x where until is null or until > $1 order by since desc limit 10000"
+                );
+                sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                    .bind(since)
+                    .bind(until)
+                    .fetch_all(&self.pool)
+                    .await?
             }
             Blast::Credential(id) => self.found(sql, id.to_string()).await?,
             Blast::Image(digest) => self.found(sql, digest.clone()).await?,
         };
         let row = |(stream, since, until, position): Found| {
             let id = stream.strip_prefix("run-")?.parse().ok()?;
-            Some(BlastRow { run: RunId(id), since, until, position: position.map(i64::unsigned_abs) })
+            Some(BlastRow {
+                run: RunId(id),
+                since,
+                until,
+                position: position.map(i64::unsigned_abs),
+            })
         };
         Ok(rows.into_iter().filter_map(row).collect())
     }
@@ -338,9 +349,12 @@ impl Views {
     /// The role bindings that held at a time, by what the log says.
     pub async fn bindings_at(&self, at: DateTime<Utc>) -> Result<Vec<BindingRow>, ViewError> {
         let rows = self
-            .rows(" where e.stream >= 'binding-' and e.stream < 'binding.' and e.time <= ", |query| {
-                query.push_bind(at).push(" order by e.stream, e.version");
-            })
+            .rows(
+                " where e.stream >= 'binding-' and e.stream < 'binding.' and e.time <= ",
+                |query| {
+                    query.push_bind(at).push(" order by e.stream, e.version");
+                },
+            )
             .await?;
         let mut bindings: BTreeMap<String, BindingRow> = BTreeMap::new();
         for row in rows {

@@ -5,6 +5,7 @@ import {
   type LucideIcon,
   MessageSquare,
   Plus,
+  ScrollText,
   Settings2,
   ShieldCheck,
 } from 'lucide-react';
@@ -71,6 +72,7 @@ export function Palette({
 function Entries({ onDone }: { onDone(): void }) {
   const navigate = useNavigate();
   const begins = useMay('session.create');
+  const audits = useMay('audit.read');
   const { contains } = useFilter({ sensitivity: 'base' });
   const entries = useMemo((): Entry[] => {
     const go = (session: Session) => {
@@ -108,6 +110,16 @@ function Entries({ onDone }: { onDone(): void }) {
         icon: ShieldCheck,
         run: () => void navigate({ to: '/access' }),
       },
+      ...(audits
+        ? [
+            {
+              id: 'audit',
+              label: 'Record of everything',
+              icon: ScrollText,
+              run: () => void navigate({ to: '/audit' }),
+            },
+          ]
+        : []),
       ...[...sessions.get().byId.values()].map((session) => ({
         id: session.id,
         label: line(session.title ?? session.branch, 90),
@@ -116,7 +128,7 @@ function Entries({ onDone }: { onDone(): void }) {
         run: () => go(session),
       })),
     ];
-  }, [navigate, begins]);
+  }, [navigate, begins, audits]);
   return (
     <Autocomplete filter={contains}>
       <SearchField aria-label="Go to" autoFocus className="border-b border-line">

@@ -1,6 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { Activity, CircleHelp, ListTree, Plus, Search, Settings2, ShieldCheck } from 'lucide-react';
+import {
+  Activity,
+  CircleHelp,
+  ListTree,
+  Plus,
+  ScrollText,
+  Search,
+  Settings2,
+  ShieldCheck,
+} from 'lucide-react';
 import { useState } from 'react';
 import { asProblem } from '@/api/problem';
 import { meQuery } from '@/api/query';
@@ -21,6 +30,7 @@ const NAV = [
   { to: '/', label: 'Sessions', icon: ListTree },
   { to: '/system', label: 'System', icon: Activity },
   { to: '/access', label: 'Access', icon: ShieldCheck },
+  { to: '/audit', label: 'Record', icon: ScrollText },
   { to: '/settings', label: 'Settings', icon: Settings2 },
 ] as const;
 
@@ -31,6 +41,8 @@ export function Shell() {
   const [help, setHelp] = useState(false);
   const navigate = useNavigate();
   const begins = me.data?.allowed_actions.includes('session.create') ?? false;
+  const audits = me.data?.allowed_actions.includes('audit.read') ?? false;
+  const nav = NAV.filter(({ to }) => to !== '/audit' || audits);
   useTitle(me.isSuccess);
   useShortcuts({
     '?': { label: 'All shortcuts', group: 'Everywhere', run: () => setHelp(true) },
@@ -78,7 +90,7 @@ export function Shell() {
           <span className="max-sm:hidden">Paddock</span>
         </Link>
         <nav aria-label="Main" className="flex items-center gap-1">
-          {NAV.map(({ to, label, icon: Icon }) => (
+          {nav.map(({ to, label, icon: Icon }) => (
             <Link
               key={to}
               to={to}

@@ -51,7 +51,8 @@ pub(super) async fn held(client: &Client) -> anyhow::Result<Held> {
     let (key, before) = match &remembered {
         None => {
             let signer = keys.iter().rev().find(|(key, _)| now.is_signed_by(key));
-            let (key, _) = signer.context("the server's checkpoint is signed by none of its keys")?;
+            let (key, _) =
+                signer.context("the server's checkpoint is signed by none of its keys")?;
             (key.clone(), None)
         }
         Some(known) => {

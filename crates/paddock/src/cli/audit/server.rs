@@ -36,8 +36,12 @@ const RUNS: &[(&str, &str)] = &[
     ("BY", "/created_by"),
     ("POSITION", "/position"),
 ];
-const BINDINGS: &[(&str, &str)] =
-    &[("SUBJECT", "/subject"), ("ROLE", "/role"), ("SCOPE", "/scope"), ("GRANTED BY", "/granted_by")];
+const BINDINGS: &[(&str, &str)] = &[
+    ("SUBJECT", "/subject"),
+    ("ROLE", "/role"),
+    ("SCOPE", "/scope"),
+    ("GRANTED BY", "/granted_by"),
+];
 
 /// Which events.
 #[derive(Args)]
@@ -212,7 +216,9 @@ pub(super) async fn proof(client: &Client, position: u64, json: bool) -> anyhow:
         "event": event.as_ref().map_or(Value::Null, |event| event["event"].clone()),
     });
     output::print(json, &value, |_| {
-        let what = event.as_ref().map_or_else(|_| "its leaf".to_owned(), |it| output::cell(it, "/event/type"));
+        let what = event
+            .as_ref()
+            .map_or_else(|_| "its leaf".to_owned(), |it| output::cell(it, "/event/type"));
         format!("position {position}, {what}, is in the {size} positions that {} signed", held.key)
     });
     Ok(())
@@ -226,7 +232,8 @@ pub(super) async fn export(client: &Client, path: &Path, json: bool) -> anyhow::
     }
     let answer = client.open("audit/export", None).await?;
     let partial = PathBuf::from(format!("{}.partial", path.display()));
-    let mut file = std::fs::File::create(&partial).with_context(|| partial.display().to_string())?;
+    let mut file =
+        std::fs::File::create(&partial).with_context(|| partial.display().to_string())?;
     let mut bytes = answer.bytes_stream();
     let (mut written, mut told) = (0_u64, Instant::now());
     let shown = std::io::stderr().is_terminal();
@@ -241,9 +248,14 @@ pub(super) async fn export(client: &Client, path: &Path, json: bool) -> anyhow::
     }
     file.sync_all()?;
     std::fs::rename(&partial, path)?;
-    let value = json!({ "file": path.display().to_string(), "bytes": written, "key": held.key.as_str() });
+    let value =
+        json!({ "file": path.display().to_string(), "bytes": written, "key": held.key.as_str() });
     output::print(json, &value, |_| {
-        format!("{written} bytes; verify them with: paddock audit verify {} --key '{}'", path.display(), held.key)
+        format!(
+            "{written} bytes; verify them with: paddock audit verify {} --key '{}'",
+            path.display(),
+            held.key
+        )
     });
     Ok(())
 }

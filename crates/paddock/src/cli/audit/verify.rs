@@ -137,8 +137,15 @@ fn in_words(verdict: &Verdict, began: Instant) -> String {
     let mut lines = vec![
         format!("log         {}, epoch {}", output::inert(&checkpoint.origin), checkpoint.epoch),
         format!("positions   {}, each as recorded, in {:.1?}", checkpoint.size, began.elapsed()),
-        format!("texts       {} as committed to, {} erased by the record", verdict.texts, verdict.erased),
-        format!("root        {}, as signed ({} checkpoints)", hex::encode(checkpoint.root), verdict.checkpoints),
+        format!(
+            "texts       {} as committed to, {} erased by the record",
+            verdict.texts, verdict.erased
+        ),
+        format!(
+            "root        {}, as signed ({} checkpoints)",
+            hex::encode(checkpoint.root),
+            verdict.checkpoints
+        ),
         format!("signed by   {}", verdict.signed_by),
     ];
     if !verdict.key_known {
@@ -170,7 +177,8 @@ pub(crate) fn keygen(args: &KeygenArgs, json: bool) -> anyhow::Result<ExitCode> 
 pub(crate) fn generate(name: &str, path: &Path) -> anyhow::Result<VerifyingKey> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
-    let text = SigningKey::generate(name, seed).map_err(|error| CliError::usage(error.to_string()))?;
+    let text =
+        SigningKey::generate(name, seed).map_err(|error| CliError::usage(error.to_string()))?;
     let mut options = File::options();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;

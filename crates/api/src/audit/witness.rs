@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use audit::{SignedCheckpoint, proof::Proof};
-use commands::Commands;
+use commands::{Commands, StoreError, audit::NoProof};
 use reqwest::{StatusCode, header};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +14,51 @@ use url::Url;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// One witness.
-pub(crate) struct Witness {
+pub struct Witness {
     http: reqwest::Client,
     url: Url,
     commands: Commands,
+}
+
+/// Why a checkpoint is not cosigned.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCosigned {
+    /// The witness saw more of the log than there is.
+    #[error("the witness saw {seen} positions, and the log has {now}: it was rolled back")]
+    RolledBack {
+        /// What the witness saw.
+        seen: u64,
+        /// What there is.
+        now: u64,
+    },
+    /// The witness saw another log.
+    #[error(
+        "the witness saw another log of {seen} positions: it forked, or the database was rewritten ({words})"
+    )]
+    Forked {
+        /// How many positions the witness saw.
+        seen: u64,
+        /// What it says, in its own words.
+        words: String,
+    },
+    /// It answers something else.
+    #[error("the witness answers {0}")]
+    Answer(String),
+    /// It does not answer.
+    #[error("the witness does not answer")]
+    Away(#[from] reqwest::Error),
+    /// There is no proof.
+    #[error(transparent)]
+    Proof(#[from] NoProof),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for NotCosigned {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 /// What a witness said.
@@ -31,27 +71,27 @@ enum Said {
 
 impl Witness {
     /// The witness at `url`.
-    pub(crate) fn new(http: reqwest::Client, url: Url, commands: Commands) -> anyhow::Result<Self> {
-        let mut url = url;
-        url.path_segments_mut()
-            .map_err(|()| anyhow::anyhow!("audit_witness_url has no path"))?
-            .pop_if_empty()
-            .push("add-checkpoint");
-        Ok(Self { http, url, commands })
+    #[must_use]
+    pub fn new(http: reqwest::Client, mut url: Url, commands: Commands) -> Self {
+        // Of an address without a path nothing is made: it is refused as it is.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("add-checkpoint");
+        }
+        Self { http, url, commands }
     }
 
     /// Sends what is new until told to stop.
-    pub(crate) async fn run(self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             let done = tokio::select! {
                 done = self.round() => done,
                 () = shutdown.cancelled() => return,
             };
             if let Err(error) = done {
-                let problem = format!("{error:#}");
+                let problem = error.to_string();
                 tracing::error!(witness = %self.url, problem, "no cosignature");
                 if let Err(error) = self.keep(None, Some(&problem)).await {
-                    tracing::warn!(error = &*error, "a witness's answer could not be stored");
+                    tracing::warn!(%error, "a witness's answer could not be stored");
                 }
             }
             tokio::select! {
@@ -61,7 +101,8 @@ impl Witness {
         }
     }
 
-    async fn round(&self) -> anyhow::Result<()> {
+    /// Sends the newest checkpoint once, if it is new to the witness.
+    pub async fn round(&self) -> Result<(), NotCosigned> {
         let Some(signed) = self.commands.audit().checkpoint().await? else { return Ok(()) };
         let checkpoint = signed.checkpoint;
         let mut seen = self.seen().await?;
@@ -72,22 +113,23 @@ impl Witness {
         for _ in 0..2 {
             match self.send(seen, &checkpoint).await? {
                 Said::Cosigned(lines) => {
-                    checkpoint.with(&lines).context("its cosignature is not a line of a note")?;
+                    let with = checkpoint.with(&lines);
+                    with.ok_or_else(|| NotCosigned::Answer("no cosignature".to_owned()))?;
                     return self.keep(Some((checkpoint.checkpoint().size, &lines)), None).await;
                 }
                 Said::Saw(size) => {
                     let now = checkpoint.checkpoint().size;
                     if size > now {
-                        bail!("the witness saw {size} positions, and the log has {now}: it was rolled back");
+                        return Err(NotCosigned::RolledBack { seen: size, now });
                     }
                     seen = size;
                 }
             }
         }
-        bail!("the witness keeps saying that it saw something else")
+        Err(NotCosigned::Answer("again and again that it saw something else".to_owned()))
     }
 
-    async fn send(&self, seen: u64, checkpoint: &SignedCheckpoint) -> anyhow::Result<Said> {
+    async fn send(&self, seen: u64, checkpoint: &SignedCheckpoint) -> Result<Said, NotCosigned> {
         let size = checkpoint.checkpoint().size;
         if seen > size {
             return Ok(Said::Saw(seen));
@@ -107,21 +149,24 @@ impl Witness {
         match status {
             StatusCode::OK => Ok(Said::Cosigned(text)),
             StatusCode::CONFLICT if is_size => {
-                Ok(Said::Saw(text.trim().parse().context("the size that the witness saw")?))
+                let size = text.trim().parse();
+                Ok(Said::Saw(size.map_err(|_| NotCosigned::Answer("no size".to_owned()))?))
             }
-            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => bail!(
-                "the witness saw another log of {seen} positions: it forked, or the database was rewritten ({})",
-                beginning(&text)
-            ),
-            status => bail!("the witness answers {status}: {}", beginning(&text)),
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+                Err(NotCosigned::Forked { seen, words: beginning(&text) })
+            }
+            status => Err(NotCosigned::Answer(format!("{status}: {}", beginning(&text)))),
         }
     }
 
     /// How much it has cosigned, as far as it is known here.
-    async fn seen(&self) -> anyhow::Result<u64> {
-        let size = sqlx::query_scalar!("select size from runtime.witness where url = $1", self.url.as_str())
-            .fetch_optional(self.commands.pool())
-            .await?;
+    async fn seen(&self) -> Result<u64, NotCosigned> {
+        let size = sqlx::query_scalar!(
+            "select size from runtime.witness where url = $1",
+            self.url.as_str()
+        )
+        .fetch_optional(self.commands.pool())
+        .await?;
         Ok(size.unwrap_or_default().unsigned_abs())
     }
 
@@ -129,11 +174,11 @@ impl Witness {
         &self,
         cosigned: Option<(u64, &str)>,
         problem: Option<&str>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), NotCosigned> {
         let (size, note) = cosigned.unzip();
         sqlx::query!(
-            "insert into runtime.witness (url, size, note, problem, at) values ($1, coalesce($2, 0), $3, $4, now())
-             on conflict (url) do update set size = coalesce($2, witness.size), note = coalesce($3, witness.note),
+            "insert into runtime.witness (url, size, note, problem, at) values ($1, coalesce($2::bigint, 0), $3, $4, now())
+             on conflict (url) do update set size = coalesce($2::bigint, witness.size), note = coalesce($3, witness.note),
                problem = $4, at = now()",
             self.url.as_str(),
             size.map(u64::cast_signed),
