@@ -6,7 +6,10 @@ test('the record is filtered, an event is told with cause and effects and proven
 }) => {
   const { run } = await paddock.run('Say hello', 'fix-greeter');
   await page.goto('/');
-  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Record' }).click();
+  await page
+    .getByRole('navigation', { name: 'Main' })
+    .getByRole('link', { name: 'Record' })
+    .click();
   await expect(page.getByText(/positions are signed/)).toBeVisible();
   await expect(page.getByRole('link', { name: 'Take it out as a file' })).toBeVisible();
   await accessible(page);
@@ -16,7 +19,9 @@ test('the record is filtered, an event is told with cause and effects and proven
   await tabTo(page, 'What happened');
   await page.keyboard.type('run.requested');
   await page.keyboard.press('Enter');
-  const list = page.getByRole('region', { name: 'Events' }).or(page.locator('section').filter({ hasText: 'the newest first' }));
+  const list = page
+    .getByRole('region', { name: 'Events' })
+    .or(page.locator('section').filter({ hasText: 'the newest first' }));
   await expect(list.getByRole('button', { name: /run\.requested/ })).toHaveCount(1);
   await list.getByRole('button', { name: /run\.requested/ }).press('Enter');
   // What the same command did, and what came of it.

@@ -41,6 +41,199 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the newest checkpoint: what is signed of the log, in the form of C2SP tlog-checkpoint. */
+        get: operations["getCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erases texts: they, and all output and bundles that may repeat them, go for ever. What committed to them stays, so
+         *     that every proof holds that held before.
+         */
+        post: operations["eraseTexts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the events of the record, the newest first: every command of somebody, accepted or refused, and what came of
+         *     it.
+         */
+        get: operations["listAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events/{position}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an event of the record, with its cause and its effects. */
+        get: operations["getAuditEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Takes the whole record out as one file, which `paddock audit verify` verifies without any server. */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys that checkpoints were signed with, the oldest first. */
+        get: operations["listAuditKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/proof/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proves that what was signed goes on from what was signed before. */
+        get: operations["getConsistencyProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/proof/inclusion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proves that an event is in what was signed. */
+        get: operations["getInclusionProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/role-bindings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the roles that held at a time, by what the record says. */
+        get: operations["listBindingsAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the runs that something may have reached: full egress in a time, a credential, an image. */
+        get: operations["listAuditRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/tile/{level}/{*index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a tile of the tree: its hashes one after the other, as C2SP tlog-tiles says. */
+        get: operations["getTile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -870,6 +1063,76 @@ export interface components {
             /** Format: date-time */
             stored_at: string;
         };
+        /** @description An event of the record. */
+        AuditEventBody: {
+            /**
+             * Format: int64
+             * @description Its place in the log; null for the moment before it has one.
+             */
+            position?: number | null;
+            /** Format: uuid */
+            id: string;
+            /** @description `<kind>-<id>` */
+            stream: string;
+            /** Format: int64 */
+            version: number;
+            /** @description What happened, such as `run.requested` */
+            type: string;
+            /**
+             * Format: int32
+             * @description The version of its body's schema.
+             */
+            schema: number;
+            /** @description `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown` */
+            actor: string;
+            /** @description A name for people, where one is known. */
+            actor_name?: string | null;
+            /** Format: date-time */
+            time: string;
+            /**
+             * Format: uuid
+             * @description The command that it belongs to.
+             */
+            correlation: string;
+            /** @description `accepted` or `refused` */
+            outcome: string;
+            /** @description What was refused to be done, and to what: the target of a refusal. The stream otherwise. */
+            target?: string | null;
+            /** @description Its body. Texts of people are references in it. */
+            body: unknown;
+        };
+        /** @description A key that checkpoints are or were signed with. */
+        AuditKeyBody: {
+            /** @description As verifiers name it: `<name>+<id>+<base64>` */
+            key: string;
+            handover?: components["schemas"]["HandoverBody"] | null;
+        };
+        /** @description An event with its cause and its effects, and what its leaf is made of. */
+        AuditStoryBody: {
+            event: components["schemas"]["AuditEventBody"];
+            /** @description The texts that its body refers to. */
+            texts: components["schemas"]["AuditTextBody"][];
+            /** @description What the same command recorded beside it, in order. */
+            command: components["schemas"]["AuditEventBody"][];
+            before?: components["schemas"]["AuditEventBody"] | null;
+            /** @description What was recorded of the same thing after it, the first ones. */
+            after: components["schemas"]["AuditEventBody"][];
+            /** @description What was recorded elsewhere since and names it, the first ones. */
+            elsewhere: components["schemas"]["AuditEventBody"][];
+            /** @description What its leaf is the SHA-256 of, after a zero byte: the canonical form of what was recorded. */
+            entry: string;
+            /** @description Its body as it was stored, of which the entry holds the SHA-256. */
+            stored: string;
+            /** @description The leaf, in hexadecimal digits. */
+            leaf: string;
+        };
+        /** @description A text that an event refers to. */
+        AuditTextBody: {
+            /** Format: uuid */
+            id: string;
+            /** @description Its beginning, at most 2,000 bytes; null once erased. May be hostile: show it as text. */
+            text?: string | null;
+        };
         /** @description A role that somebody has somewhere. */
         BindingBody: {
             /** Format: uuid */
@@ -890,6 +1153,33 @@ export interface components {
             granted_at: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description A run that was found. */
+        BlastBody: {
+            /** Format: uuid */
+            run_id: string;
+            /**
+             * Format: uuid
+             * @description The session it is of; null where nobody knows it any more.
+             */
+            session_id?: string | null;
+            repo?: string | null;
+            created_by?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it was so, or when it was first.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Until when; null where it is so still.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description The event that says so.
+             */
+            position?: number | null;
         };
         /** @description A branch. */
         BranchBody: {
@@ -928,6 +1218,15 @@ export interface components {
              * @description The version of the stream with the command's effect: `?at_least=<stream>@<version>`.
              */
             version: number;
+        };
+        /** @description A proof that what was signed goes on from what was signed before. */
+        ConsistencyBody: {
+            /** Format: int64 */
+            from: number;
+            /** Format: int64 */
+            to: number;
+            /** @description The hashes of the proof (RFC 6962), in hexadecimal digits. */
+            hashes: string[];
         };
         /** @description How many sessions there are. */
         CountsBody: {
@@ -1012,6 +1311,30 @@ export interface components {
          * @enum {string}
          */
         EgressVerdict: "allowed" | "refused";
+        /** @description What an erasure reached, and what it cannot reach. */
+        ErasureBody: {
+            /** @description The log's own stream. */
+            stream: string;
+            /**
+             * Format: int64
+             * @description The version of it that says what was erased.
+             */
+            version: number;
+            texts: string[];
+            /** @description The runs whose output and diff went, because they may repeat it. */
+            runs: string[];
+            /** @description The bundles that went, `<session>.<digest>` */
+            bundles: string[];
+            /** @description Those that are still in the store, which does not answer: it is tried again every minute. */
+            waiting: string[];
+            /** @description What no server can take back, in words. */
+            not_reached: string[];
+        };
+        /** @description What is to be erased. */
+        ErasureRequest: {
+            /** @description The texts, by the `ref` that events have in their place: 1 to 100. */
+            texts: string[];
+        };
         /** @description Any message of the stream of events, by the name of its event. */
         EventMessage: components["schemas"]["HelloEvent"] | components["schemas"]["SessionEvent"] | components["schemas"]["ResetEvent"] | components["schemas"]["RunEvent"] | components["schemas"]["OutputEvent"] | components["schemas"]["OutputEndEvent"] | components["schemas"]["ChangesEvent"] | components["schemas"]["SystemEvent"] | components["schemas"]["GoneEvent"];
         /** @description Why somebody may do something, or may not. */
@@ -1047,6 +1370,22 @@ export interface components {
         GoneEvent: {
             topic: string;
         };
+        /** @description A handover from one key to another: an event of the log, in a tree that both signed. */
+        HandoverBody: {
+            /** @description The checkpoint that both signed. */
+            checkpoint: string;
+            /**
+             * Format: int64
+             * @description The event's place in the log.
+             */
+            position: number;
+            /** @description What its leaf is made of. */
+            entry: string;
+            /** @description Its body as it was stored. */
+            stored: string;
+            /** @description The proof that it is in that tree, in hexadecimal digits. */
+            hashes: string[];
+        };
         /** @description The first message of a stream. */
         HelloEvent: {
             /** @description The server's version. */
@@ -1059,6 +1398,22 @@ export interface components {
             /** @description Who; null where it is whoever the configuration names, or everybody. */
             subject?: string | null;
             because: components["schemas"]["ReasonBody"];
+        };
+        /** @description A proof that an event is in what was signed. */
+        InclusionBody: {
+            /** Format: int64 */
+            position: number;
+            /**
+             * Format: int64
+             * @description How many positions the tree has that it is proven to be in.
+             */
+            size: number;
+            /** @description The leaf, in hexadecimal digits. */
+            leaf: string;
+            /** @description The hashes beside the path from the leaf to the root (RFC 6962), in hexadecimal digits. */
+            hashes: string[];
+            /** @description What was signed of that tree, or of a larger one where no size was asked for. */
+            checkpoint?: string | null;
         };
         /** @description Something that waits for an answer. */
         InputBody: {
@@ -1190,6 +1545,60 @@ export interface components {
             next?: string | null;
         };
         /** @description A part of a list. */
+        ListBody_AuditEventBody: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Its place in the log; null for the moment before it has one.
+                 */
+                position?: number | null;
+                /** Format: uuid */
+                id: string;
+                /** @description `<kind>-<id>` */
+                stream: string;
+                /** Format: int64 */
+                version: number;
+                /** @description What happened, such as `run.requested` */
+                type: string;
+                /**
+                 * Format: int32
+                 * @description The version of its body's schema.
+                 */
+                schema: number;
+                /** @description `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown` */
+                actor: string;
+                /** @description A name for people, where one is known. */
+                actor_name?: string | null;
+                /** Format: date-time */
+                time: string;
+                /**
+                 * Format: uuid
+                 * @description The command that it belongs to.
+                 */
+                correlation: string;
+                /** @description `accepted` or `refused` */
+                outcome: string;
+                /** @description What was refused to be done, and to what: the target of a refusal. The stream otherwise. */
+                target?: string | null;
+                /** @description Its body. Texts of people are references in it. */
+                body: unknown;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        ListBody_AuditKeyBody: {
+            /** @description The items. */
+            items: {
+                /** @description As verifiers name it: `<name>+<id>+<base64>` */
+                key: string;
+                handover?: components["schemas"]["HandoverBody"] | null;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
         ListBody_BindingBody: {
             /** @description The items. */
             items: {
@@ -1211,6 +1620,38 @@ export interface components {
                 granted_at: string;
                 /** Format: int64 */
                 version: number;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        ListBody_BlastBody: {
+            /** @description The items. */
+            items: {
+                /** Format: uuid */
+                run_id: string;
+                /**
+                 * Format: uuid
+                 * @description The session it is of; null where nobody knows it any more.
+                 */
+                session_id?: string | null;
+                repo?: string | null;
+                created_by?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Since when it was so, or when it was first.
+                 */
+                since: string;
+                /**
+                 * Format: date-time
+                 * @description Until when; null where it is so still.
+                 */
+                until?: string | null;
+                /**
+                 * Format: int64
+                 * @description The event that says so.
+                 */
+                position?: number | null;
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
@@ -2488,6 +2929,383 @@ export interface operations {
                 };
                 content: {
                     "application/zstd": unknown;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A signed note */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    eraseTexts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureRequest"];
+            };
+        };
+        responses: {
+            /** @description They are erased */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditEvents: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description By whom: `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` */
+                actor?: string;
+                /** @description About what: a stream, `<kind>-<id>`; of refusals, what they were for. */
+                target?: string;
+                /** @description Of this type, such as `run.requested`, or `run.*` */
+                type?: string;
+                /** @description `accepted` or `refused` */
+                outcome?: string;
+                /** @description Not before this time. */
+                since?: string;
+                /** @description Before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_AuditEventBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAuditEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its place in the log */
+                position: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditStoryBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of JSON, each in its canonical form */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": unknown;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_AuditKeyBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConsistencyProof: {
+        parameters: {
+            query: {
+                /** @description The size of the older checkpoint. */
+                from: number;
+                /** @description The size of the newer one. */
+                to: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getInclusionProof: {
+        parameters: {
+            query: {
+                /** @description The event's place in the log. */
+                position: number;
+                /** @description The size of a checkpoint; that of the newest one unless told otherwise. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InclusionBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBindingsAt: {
+        parameters: {
+            query: {
+                /** @description The time. */
+                at: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_BindingBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditRuns: {
+        parameters: {
+            query?: {
+                /** @description `full`: those that could reach any public host at some time between `since` and `until` */
+                egress?: string;
+                /** @description Those that used this credential. */
+                credential?: string;
+                /** @description Those of which a container ran this image: its digest, such as `sha256:…`, or a beginning of it. */
+                image?: string;
+                /** @description From; with `egress`. */
+                since?: string;
+                /** @description To; now unless told otherwise. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_BlastBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 0 for leaves */
+                level: number;
+                /** @description Such as `067`, `x001/067` or `x001/067.p/17` */
+                index: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Up to 256 hashes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
                 };
             };
             /** @description Why it was not done */

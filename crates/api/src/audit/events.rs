@@ -30,18 +30,11 @@ pub(crate) struct AuditQuery {
     #[serde(rename = "type")]
     kind: Option<String>,
     /// `accepted` or `refused`
-    outcome: Option<Outcome>,
+    outcome: Option<String>,
     /// Not before this time.
     since: Option<DateTime<Utc>>,
     /// Before this time.
     until: Option<DateTime<Utc>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
-    Accepted,
-    Refused,
 }
 
 /// Lists the events of the record, the newest first: every command of somebody, accepted or refused, and what came of
@@ -69,7 +62,12 @@ pub(crate) async fn list_audit_events(
     {
         return Err(Problem::malformed("until", "must be after since"));
     }
-    let refused = outcome.map(|outcome| outcome == Outcome::Refused);
+    let refused = match outcome.as_deref() {
+        None => None,
+        Some("refused") => Some(true),
+        Some("accepted") => Some(false),
+        Some(_) => return Err(Problem::malformed("outcome", "must be accepted or refused")),
+    };
     let filter = AuditFilter { actor, target, kind, refused, since, until };
     let list = ListQuery { limit, cursor, at_least: None };
     let page = state.views.audit(&filter, list.cursor.as_deref(), list.limit()?).await??;

@@ -45,7 +45,6 @@ export function EventDetail({ position, onOpen, onFilter, onClose }: EventDetail
           <Texts story={story.data} />
           <div>
             <h3 className="mb-1 text-sm font-medium">As it was recorded</h3>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so must be reached. */}
             <pre tabIndex={0} className="max-h-64 overflow-auto rounded-md bg-sunken p-2 text-xs">
               {harmless(JSON.stringify(story.data.event.body, null, 2))}
             </pre>
@@ -147,9 +146,7 @@ function Proof({ position, story }: { position: number; story: AuditStory }) {
     queryFn: async () => {
       if (!signed) throw new Error('nothing is signed');
       const query = { position, size: signed.size };
-      const given = await unwrap(
-        api.GET('/api/v1/audit/proof/inclusion', { params: { query } }),
-      );
+      const given = await unwrap(api.GET('/api/v1/audit/proof/inclusion', { params: { query } }));
       const leaf = await leafOf(story.entry);
       const shown = await isOf(story.entry, story.stored);
       const within = await includes(
@@ -166,7 +163,9 @@ function Proof({ position, story }: { position: number; story: AuditStory }) {
     return <p className="text-sm text-bad">Nothing is proven by a log that is another one.</p>;
   }
   if (held.isError) {
-    return <p className="text-sm text-soft">It cannot be proven: {asProblem(held.error).message}</p>;
+    return (
+      <p className="text-sm text-soft">It cannot be proven: {asProblem(held.error).message}</p>
+    );
   }
   if (signed && !covered) {
     return (
@@ -186,7 +185,10 @@ function Proof({ position, story }: { position: number; story: AuditStory }) {
   if (!proof.data) return <Skeleton rows={1} label="Verifying the proof" />;
   if (!proof.data.holds) {
     return (
-      <p role="alert" className="flex items-center gap-2 rounded-md bg-bad-soft p-2 text-sm text-bad">
+      <p
+        role="alert"
+        className="flex items-center gap-2 rounded-md bg-bad-soft p-2 text-sm text-bad"
+      >
         <ShieldAlert aria-hidden className="size-4 shrink-0" />
         The proof does not hold: what is shown here is not what was signed.
       </p>

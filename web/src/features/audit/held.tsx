@@ -2,8 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import { ShieldAlert, ShieldCheck, ShieldQuestion } from 'lucide-react';
 import { asProblem } from '@/api/problem';
 import { BREACHES } from '@/features/audit/hold';
-import { heldQuery, seen } from '@/features/audit/query';
 import { parseCheckpoint, toHex } from '@/features/audit/proof';
+import { heldQuery, seen } from '@/features/audit/query';
 import { Card } from '@/ui/card';
 import { ErrorState, Skeleton } from '@/ui/state';
 

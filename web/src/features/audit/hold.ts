@@ -86,7 +86,8 @@ async function believed(known: string, keys: Key[]): Promise<string[]> {
 
 export const BREACHES: Record<Breach, string> = {
   'rolled-back': 'It has fewer positions than it signed before: it was rolled back.',
-  forked: 'Its past is not the one that it signed before: it forked, or its database was rewritten.',
+  forked:
+    'Its past is not the one that it signed before: it forked, or its database was rewritten.',
   key: 'It is signed by a key that nobody handed over to.',
   'other-log': 'It calls itself by another name than before.',
 };

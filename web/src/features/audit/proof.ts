@@ -140,7 +140,14 @@ export function parseCheckpoint(note: string): Checkpoint {
       const bytes = fromBase64(parts[2]);
       return { name: parts[1], id: toHex(bytes.slice(0, 4)), bytes: bytes.slice(4) };
     });
-  return { origin, size: Number(size), root: fromBase64(root), epoch: epoch.slice(6), text, signatures };
+  return {
+    origin,
+    size: Number(size),
+    root: fromBase64(root),
+    epoch: epoch.slice(6),
+    text,
+    signatures,
+  };
 }
 
 /** Whether a key signed it; undefined where this browser cannot verify Ed25519. */
@@ -179,7 +186,11 @@ export interface Handover {
 
 /** The key that `from` handed over to: an event of the log, in a tree that both signed. */
 export async function handedOver(from: string, handover: Handover): Promise<string | undefined> {
-  const entry = JSON.parse(handover.entry) as { type?: string; stream?: string; body_hash?: string };
+  const entry = JSON.parse(handover.entry) as {
+    type?: string;
+    stream?: string;
+    body_hash?: string;
+  };
   const body = JSON.parse(handover.stored) as { from?: string; to?: string };
   if (entry.type !== 'log.key.rotated' || !entry.stream?.startsWith('log-')) return undefined;
   if (entry.body_hash !== toHex(await sha256(utf8(handover.stored)))) return undefined;
@@ -188,7 +199,8 @@ export async function handedOver(from: string, handover: Handover): Promise<stri
   const leaf = await leafOf(handover.entry);
   const hashes = handover.hashes.map(fromHex);
   const within = await includes(handover.position, both.size, leaf, hashes, both.root);
-  const signed = (await signedBy(both, from)) !== false && (await signedBy(both, body.to)) !== false;
+  const signed =
+    (await signedBy(both, from)) !== false && (await signedBy(both, body.to)) !== false;
   return within && signed ? body.to : undefined;
 }
 

@@ -80,7 +80,8 @@ export const heldQuery = queryOptions({
   queryFn: async (): Promise<Held> => {
     const held = await hold(log, seen());
     // What does not go on from what was seen is not to take its place.
-    if (!held.breach) localStorage.setItem(SEEN, JSON.stringify({ note: held.note, key: held.key }));
+    if (!held.breach)
+      localStorage.setItem(SEEN, JSON.stringify({ note: held.note, key: held.key }));
     return held;
   },
   refetchInterval: 30_000,
