@@ -154,8 +154,8 @@ pub fn verify(
     };
     let mut lines = Lines::new(file);
     let header = header(&mut lines)?;
-    let mut file =
-        File::new(header, against.key.as_ref(), older).map_err(|what| broken(&lines, 0, 0, what))?;
+    let mut file = File::new(header, against.key.as_ref(), older)
+        .map_err(|what| broken(&lines, 0, 0, what))?;
     while let Some(line) = lines.next()? {
         let done = file.line(line);
         if let Err((positions, what)) = done {
