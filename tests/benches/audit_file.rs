@@ -57,7 +57,7 @@ pub(crate) async fn export_and_verify(scale: &Scale, report: &mut Report) -> any
     }
     out.flush()?;
     drop(export);
-    let events = head.unsigned_abs() as f64;
+    let events = f64::from(u32::try_from(head)?);
     let name = format!("export of the record, {head} events");
     report.values(name, "events/s", vec![events / began.elapsed().as_secs_f64()], Goal::None);
     let mut rates = vec![];

@@ -12,6 +12,7 @@ mod restart;
 mod resume;
 mod secrets;
 mod store;
+#[expect(dead_code, reason = "tests on a cluster use the rest")]
 mod support;
 mod terminal_states;
 mod together;

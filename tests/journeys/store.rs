@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_mins(4);
 
 /// `paddock artifacts` on a volume of a few KiB that is mounted for it alone.
 struct Store {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     role: Child,
     address: String,
     url: String,
@@ -29,11 +29,11 @@ impl Store {
         let dir = tempfile::tempdir()?;
         let token = dir.path().join("token").to_string_lossy().into_owned();
         std::fs::write(&token, "the right one")?;
-        std::fs::create_dir(dir.path().join("volume"))?;
+        std::fs::createdir(dir.path().join("volume"))?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let url = format!("http://{address}");
         let role = Self::role(dir.path(), &token, &address, kib)?;
-        Ok(Self { _dir: dir, role, address, url, token })
+        Ok(Self { dir: dir, role, address, url, token })
     }
 
     fn role(dir: &Path, token: &str, address: &str, kib: u32) -> anyhow::Result<Child> {
@@ -62,7 +62,7 @@ impl Store {
     /// Gives the volume another size while it is in use.
     fn resize(&self, kib: u32) -> anyhow::Result<()> {
         let pid = self.role.id().to_string();
-        let volume = self._dir.path().join("volume");
+        let volume = self.dir.path().join("volume");
         let mut command = Command::new("nsenter");
         command.args(["--target", &pid, "--mount"]);
         if !rustix::process::geteuid().is_root() {

@@ -123,16 +123,13 @@ fn etag(headers: &HeaderMap) -> Option<String> {
 /// What an answer says of its object, and which bytes of it come.
 fn told(location: &Path, headers: &HeaderMap) -> Option<(ObjectMeta, std::ops::Range<u64>)> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
-    let (range, size) = match text("content-range") {
-        Some(range) => {
-            let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
-            let (first, last) = range.split_once('-')?;
-            (first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?, size.parse().ok()?)
-        }
-        None => {
-            let size = text("content-length")?.parse().ok()?;
-            (0..size, size)
-        }
+    let (range, size) = if let Some(range) = text("content-range") {
+        let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        (first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?, size.parse().ok()?)
+    } else {
+        let size = text("content-length")?.parse().ok()?;
+        (0..size, size)
     };
     let last_modified = chrono::DateTime::parse_from_rfc3339(text(CHANGED_AT)?).ok()?.to_utc();
     let (location, e_tag) = (location.clone(), etag(headers));

@@ -210,7 +210,9 @@ mod tests {
         assert_eq!((levels[1].len(), levels[2].len()), (273, 1));
         let tree = |leaves: &[Hash]| {
             let mut tree = Tree::new();
-            leaves.iter().for_each(|leaf| tree.push(*leaf));
+            for leaf in leaves {
+                tree.push(*leaf);
+            }
             tree.root()
         };
         assert_eq!(levels[1][272], tree(&leaves[272 * 256..273 * 256]));

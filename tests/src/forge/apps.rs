@@ -31,7 +31,8 @@ const WORD: i64 = 600;
 #[serde(deny_unknown_fields)]
 pub(super) struct App {
     /// Its number.
-    app: u64,
+    #[serde(rename = "app")]
+    number: u64,
     /// What its word is checked with, in PEM form.
     public_key: String,
     /// The number of its one installation.
@@ -71,7 +72,7 @@ impl Forge {
 impl App {
     fn says(&self, word: &str) -> bool {
         let mut wanted = Validation::new(Algorithm::RS256);
-        wanted.set_issuer(&[self.app.to_string()]);
+        wanted.set_issuer(&[self.number.to_string()]);
         wanted.set_required_spec_claims(&["exp", "iss"]);
         let Ok(key) = DecodingKey::from_rsa_pem(self.public_key.as_bytes()) else { return false };
         let said = jsonwebtoken::decode::<Claims>(word, &key, &wanted);
@@ -95,7 +96,7 @@ impl App {
 /// `POST /_test/apps`: knows an app from now on.
 pub(super) async fn add(State(forge): Shared, Json(app): Json<App>) -> StatusCode {
     let mut apps = forge.apps();
-    apps.retain(|known| known.app != app.app);
+    apps.retain(|known| known.number != app.number);
     apps.push(app);
     StatusCode::NO_CONTENT
 }
@@ -103,7 +104,7 @@ pub(super) async fn add(State(forge): Shared, Json(app): Json<App>) -> StatusCod
 /// `GET /app`
 pub(super) async fn itself(State(forge): Shared, headers: HeaderMap) -> Answered {
     let app = forge.app_of(&headers)?;
-    Ok(Json(json!({ "id": app.app, "slug": format!("app-{}", app.app) })).into_response())
+    Ok(Json(json!({ "id": app.number, "slug": format!("app-{}", app.number) })).into_response())
 }
 
 /// `GET /repos/{owner}/{name}/installation`
@@ -116,7 +117,7 @@ pub(super) async fn installation(
     if !app.is_on(&owner, &name) {
         return Err(Refusal::not_found());
     }
-    Ok(Json(json!({ "id": app.installation, "app_id": app.app })).into_response())
+    Ok(Json(json!({ "id": app.installation, "app_id": app.number })).into_response())
 }
 
 /// `POST /app/installations/{id}/access_tokens`

@@ -47,12 +47,11 @@ impl GitHub {
         let path = repo.map_or_else(|| "/user".to_owned(), |repo| format!("/repos/{repo}"));
         let answer = self.look(&path).await?;
         let expires_at = expires_at(&answer);
-        let repository = match repo {
-            Some(_) => Some(answer.json(self.now())?),
-            None => {
-                answer.json::<serde_json::Value>(self.now())?;
-                None
-            }
+        let repository = if repo.is_some() {
+            Some(answer.json(self.now())?)
+        } else {
+            answer.json::<serde_json::Value>(self.now())?;
+            None
         };
         Ok(Tried { repository, expires_at })
     }

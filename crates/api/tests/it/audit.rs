@@ -373,11 +373,11 @@ async fn what_something_may_have_reached_is_found_by_egress_credential_and_image
     let now = time(chrono::Utc::now());
     assert_eq!(
         runs(&format!("egress=full&since={}&until={now}", time(started))).await,
-        [run.clone()]
+        std::slice::from_ref(&run)
     );
     assert_eq!(
         runs(&format!("egress=full&since={}&until={now}", time(between))).await,
-        [run.clone()]
+        std::slice::from_ref(&run)
     );
     let over = time(chrono::Utc::now());
     assert!(
@@ -388,7 +388,7 @@ async fn what_something_may_have_reached_is_found_by_egress_credential_and_image
     assert!(runs(long_ago).await.is_empty());
     assert_eq!(runs(&format!("credential={credential}")).await, [used]);
     assert!(runs(&format!("credential={}", Uuid::now_v7())).await.is_empty());
-    assert_eq!(runs(&format!("image={digest}")).await, [run.clone()]);
+    assert_eq!(runs(&format!("image={digest}")).await, std::slice::from_ref(&run));
     assert_eq!(runs(&format!("image={}", &digest[..19])).await, [run]);
     assert!(runs(&format!("image=sha256:{}", "cd".repeat(32))).await.is_empty());
     for wrong in [

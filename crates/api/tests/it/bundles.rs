@@ -392,7 +392,7 @@ async fn without_the_role_an_upload_waits_and_goes_on_when_it_is_back() {
     let address = listener.local_addr().unwrap();
     let serve = async |listener: tokio::net::TcpListener| {
         let router = artifacts::router(artifacts::Served::open(store.path(), "right").unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await })
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
     };
     let role = serve(listener).await;
     let url = format!("http://{address}").parse().unwrap();

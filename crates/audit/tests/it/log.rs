@@ -88,7 +88,7 @@ impl Log {
                 };
                 export::checkpoint(&mut out, &checkpoint.sign(&signers));
             }
-            let lines = out.iter().filter(|byte| **byte == b'\n').count();
+            let lines = out.split(|byte| *byte == b'\n').count() - 1;
             of.resize(lines, position);
         }
         let text = String::from_utf8(out).unwrap();

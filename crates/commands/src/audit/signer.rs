@@ -358,6 +358,6 @@ impl Signing<'_> {
         if let Some(memory) = &self.keys.memory {
             memory.keep(&signed_now)?;
         }
-        Ok(rows.len() as i64 == READ)
+        Ok(i64::try_from(rows.len()) == Ok(READ))
     }
 }

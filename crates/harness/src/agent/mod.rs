@@ -32,7 +32,7 @@ const STOP: Duration = Duration::from_secs(5);
 const KILLS: [&str; 2] =
     ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
 
-fn has_killed(counts: String) -> bool {
+fn has_killed(counts: &str) -> bool {
     let count = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
     count.is_some_and(|count| count.trim() != "0")
 }
@@ -138,7 +138,9 @@ impl Agents {
                 code: status.code(),
                 signal: status.signal(),
                 out_of_memory: status.signal() == Some(Signal::KILL.as_raw())
-                    && KILLS.iter().any(|file| std::fs::read_to_string(file).is_ok_and(has_killed)),
+                    && KILLS.iter().any(|file| {
+                        std::fs::read_to_string(file).is_ok_and(|text| has_killed(&text))
+                    }),
             },
         }
     }

@@ -15,8 +15,8 @@ use crate::config::Secret;
 pub(super) struct InDatabase {
     /// Make the link in the database of PADDOCK_DATABASE_URL rather than ask the server: for whoever runs it, and has
     /// no token yet.
-    #[arg(long)]
-    pub(super) in_database: bool,
+    #[arg(long = "in-database", id = "in_database")]
+    pub(super) asked: bool,
     /// Make an API token rather than a link; the one that was made so before is good no longer.
     #[arg(long, requires = "in_database")]
     api_token: bool,

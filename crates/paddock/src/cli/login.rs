@@ -54,7 +54,7 @@ pub(crate) struct ServerArgs {
 
 /// Signs in at a server that is named; otherwise prints a new sign-in link of a running `paddock up`.
 pub(crate) async fn login(args: LoginArgs, json: bool) -> anyhow::Result<ExitCode> {
-    if args.in_database.in_database {
+    if args.in_database.asked {
         return args.in_database.make(json).await;
     }
     let Some(server) = &args.server.url else {

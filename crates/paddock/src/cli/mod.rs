@@ -6,8 +6,8 @@ mod client;
 mod credential;
 mod error;
 mod follow;
-pub(crate) mod log;
 mod in_database;
+pub(crate) mod log;
 mod login;
 pub(crate) mod output;
 mod roles;
@@ -112,8 +112,8 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = cli.json;
     match cli.command {
         Command::Up(args) => crate::up::up(args, json).await,
-        Command::Serve(args) => crate::serve::serve(*args).await,
-        Command::K8sAdapter(args) => crate::serve::adapter(*args).await,
+        Command::Serve(args) => Box::pin(crate::serve::serve(*args)).await,
+        Command::K8sAdapter(args) => Box::pin(crate::serve::adapter(*args)).await,
         Command::Egress(args) => roles::egress(args).await,
         Command::Artifacts(args) => roles::artifacts(args).await,
         Command::Sidecar(args) => roles::sidecar(args).await,

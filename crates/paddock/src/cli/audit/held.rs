@@ -127,12 +127,11 @@ pub(super) fn hashes(value: &serde_json::Value) -> anyhow::Result<Vec<Hash>> {
 }
 
 fn file(server: &str) -> anyhow::Result<PathBuf> {
-    let dir = match std::env::var_os("XDG_STATE_HOME") {
-        Some(dir) => PathBuf::from(dir),
-        None => {
-            let home = std::env::var_os("HOME").context("HOME is not set: set XDG_STATE_HOME")?;
-            PathBuf::from(home).join(".local/state")
-        }
+    let dir = if let Some(dir) = std::env::var_os("XDG_STATE_HOME") {
+        PathBuf::from(dir)
+    } else {
+        let home = std::env::var_os("HOME").context("HOME is not set: set XDG_STATE_HOME")?;
+        PathBuf::from(home).join(".local/state")
     };
     let name = hex::encode(&Sha256::digest(server.as_bytes())[..12]);
     Ok(dir.join("paddock/checkpoints").join(format!("{name}.json")))
