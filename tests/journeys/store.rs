@@ -29,7 +29,7 @@ impl Store {
         let dir = tempfile::tempdir()?;
         let token = dir.path().join("token").to_string_lossy().into_owned();
         std::fs::write(&token, "the right one")?;
-        std::fs::createdir(dir.path().join("volume"))?;
+        std::fs::create_dir(dir.path().join("volume"))?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let url = format!("http://{address}");
         let role = Self::role(dir.path(), &token, &address, kib)?;

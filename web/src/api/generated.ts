@@ -41,6 +41,199 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the newest checkpoint: what is signed of the log, in the form of C2SP tlog-checkpoint. */
+        get: operations["getCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erases texts: they, and all output and bundles that may repeat them, go for ever. What committed to them stays, so
+         *     that every proof holds that held before.
+         */
+        post: operations["eraseTexts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the events of the record, the newest first: every command of somebody, accepted or refused, and what came of
+         *     it.
+         */
+        get: operations["listAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/events/{position}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an event of the record, with its cause and its effects. */
+        get: operations["getAuditEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Takes the whole record out as one file, which `paddock audit verify` verifies without any server. */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys that checkpoints were signed with, the oldest first. */
+        get: operations["listAuditKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/proof/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proves that what was signed goes on from what was signed before. */
+        get: operations["getConsistencyProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/proof/inclusion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proves that an event is in what was signed. */
+        get: operations["getInclusionProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/role-bindings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the roles that held at a time, by what the record says. */
+        get: operations["listBindingsAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the runs that something may have reached: full egress in a time, a credential, an image. */
+        get: operations["listAuditRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/tile/{level}/{*index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a tile of the tree: its hashes one after the other, as C2SP tlog-tiles says. */
+        get: operations["getTile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cli-grants": {
         parameters: {
             query?: never;
@@ -72,6 +265,96 @@ export interface paths {
          *     code is used up, whatever the answer.
          */
         post: operations["takeCliToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the credentials that the caller may see, the newest first, the revoked ones too. Never a value. */
+        get: operations["listCredentials"];
+        put?: never;
+        /**
+         * Registers a credential for the forge, and verifies it. What cannot be verified is registered all the same: its
+         *     state says why.
+         */
+        post: operations["registerCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers a credential: its state, never its value. */
+        get: operations["getCredential"];
+        put?: never;
+        post?: never;
+        /** Revokes a credential for good: nothing is done with it from now on, in no run. */
+        delete: operations["revokeCredential"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a credential another value: the next request of every run that uses it carries that one. */
+        post: operations["rotateCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the runs that used a credential, of sessions that the caller may see; the newest first. */
+        get: operations["listCredentialRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks the forge what a credential is good for. The answer comes when the forge has spoken, or cannot be reached. */
+        post: operations["verifyCredential"];
         delete?: never;
         options?: never;
         head?: never;
@@ -967,6 +1250,76 @@ export interface components {
             /** Format: date-time */
             stored_at: string;
         };
+        /** @description An event of the record. */
+        AuditEventBody: {
+            /**
+             * Format: int64
+             * @description Its place in the log; null for the moment before it has one.
+             */
+            position?: number | null;
+            /** Format: uuid */
+            id: string;
+            /** @description `<kind>-<id>` */
+            stream: string;
+            /** Format: int64 */
+            version: number;
+            /** @description What happened, such as `run.requested` */
+            type: string;
+            /**
+             * Format: int32
+             * @description The version of its body's schema.
+             */
+            schema: number;
+            /** @description `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown` */
+            actor: string;
+            /** @description A name for people, where one is known. */
+            actor_name?: string | null;
+            /** Format: date-time */
+            time: string;
+            /**
+             * Format: uuid
+             * @description The command that it belongs to.
+             */
+            correlation: string;
+            /** @description `accepted` or `refused` */
+            outcome: string;
+            /** @description What was refused to be done, and to what: the target of a refusal. The stream otherwise. */
+            target?: string | null;
+            /** @description Its body. Texts of people are references in it. */
+            body: unknown;
+        };
+        /** @description A key that checkpoints are or were signed with. */
+        AuditKeyBody: {
+            /** @description As verifiers name it: `<name>+<id>+<base64>` */
+            key: string;
+            handover?: components["schemas"]["HandoverBody"] | null;
+        };
+        /** @description An event with its cause and its effects, and what its leaf is made of. */
+        AuditStoryBody: {
+            event: components["schemas"]["AuditEventBody"];
+            /** @description The texts that its body refers to. */
+            texts: components["schemas"]["AuditTextBody"][];
+            /** @description What the same command recorded beside it, in order. */
+            command: components["schemas"]["AuditEventBody"][];
+            before?: components["schemas"]["AuditEventBody"] | null;
+            /** @description What was recorded of the same thing after it, the first ones. */
+            after: components["schemas"]["AuditEventBody"][];
+            /** @description What was recorded elsewhere since and names it, the first ones. */
+            elsewhere: components["schemas"]["AuditEventBody"][];
+            /** @description What its leaf is the SHA-256 of, after a zero byte: the canonical form of what was recorded. */
+            entry: string;
+            /** @description Its body as it was stored, of which the entry holds the SHA-256. */
+            stored: string;
+            /** @description The leaf, in hexadecimal digits. */
+            leaf: string;
+        };
+        /** @description A text that an event refers to. */
+        AuditTextBody: {
+            /** Format: uuid */
+            id: string;
+            /** @description Its beginning, at most 2,000 bytes; null once erased. May be hostile: show it as text. */
+            text?: string | null;
+        };
         /** @description A role that somebody has somewhere. */
         BindingBody: {
             /** Format: uuid */
@@ -987,6 +1340,33 @@ export interface components {
             granted_at: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description A run that was found. */
+        BlastBody: {
+            /** Format: uuid */
+            run_id: string;
+            /**
+             * Format: uuid
+             * @description The session it is of; null where nobody knows it any more.
+             */
+            session_id?: string | null;
+            repo?: string | null;
+            created_by?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it was so, or when it was first.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Until when; null where it is so still.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description The event that says so.
+             */
+            position?: number | null;
         };
         /** @description A branch. */
         BranchBody: {
@@ -1033,6 +1413,15 @@ export interface components {
              */
             version: number;
         };
+        /** @description A proof that what was signed goes on from what was signed before. */
+        ConsistencyBody: {
+            /** Format: int64 */
+            from: number;
+            /** Format: int64 */
+            to: number;
+            /** @description The hashes of the proof (RFC 6962), in hexadecimal digits. */
+            hashes: string[];
+        };
         /** @description How many sessions there are. */
         CountsBody: {
             /** Format: int64 */
@@ -1050,10 +1439,70 @@ export interface components {
             archived: number;
         };
         /**
-         * @description What a request came with.
+         * @description What may be asked of a credential.
          * @enum {string}
          */
-        CredentialKind: "browser" | "token";
+        CredentialAction: "use" | "verify" | "rotate" | "revoke" | "share";
+        /** @description A credential: its state, never its value. */
+        CredentialBody: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            kind: components["schemas"]["CredentialKind"];
+            /**
+             * Format: int64
+             * @description The number of the GitHub App, where it is one.
+             */
+            app?: number | null;
+            /** @description Whose it is: user:<id>; null where it is shared. */
+            owner?: string | null;
+            /** @description What people call them, where that is known. */
+            owner_name?: string | null;
+            state: components["schemas"]["CredentialState"];
+            /**
+             * Format: int32
+             * @description Which value counts: 1 is the first.
+             */
+            generation: number;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            value_since: string;
+            /**
+             * Format: date-time
+             * @description When that value expires, where the forge said.
+             */
+            expires_at?: string | null;
+            verified?: components["schemas"]["VerifiedBody"] | null;
+            /** @description Who registered it, as in the time line of a run. */
+            registered_by: string;
+            /** Format: date-time */
+            registered_at: string;
+            /** Format: date-time */
+            revoked_at?: string | null;
+            /** @description Whether it is the one that your runs use unless told otherwise. */
+            is_default: boolean;
+            /** Format: int64 */
+            version: number;
+            /** @description What you may ask of it. */
+            allowed_actions: components["schemas"]["CredentialAction"][];
+        };
+        /**
+         * @description What kind of credential it is.
+         * @enum {string}
+         */
+        CredentialKind: "pat" | "classic_pat" | "app";
+        /**
+         * @description What came of asking the forge.
+         * @enum {string}
+         */
+        CredentialOutcome: "works" | "refused" | "unknown";
+        /**
+         * @description Whether it can be used.
+         * @enum {string}
+         */
+        CredentialState: "active" | "expired" | "revoked";
         /** @description A string that is cut. */
         CutBody: {
             /** @description Where it is: a JSON pointer into the part. */
@@ -1116,6 +1565,30 @@ export interface components {
          * @enum {string}
          */
         EgressVerdict: "allowed" | "refused";
+        /** @description What an erasure reached, and what it cannot reach. */
+        ErasureBody: {
+            /** @description The log's own stream. */
+            stream: string;
+            /**
+             * Format: int64
+             * @description The version of it that says what was erased.
+             */
+            version: number;
+            texts: string[];
+            /** @description The runs whose output and diff went, because they may repeat it. */
+            runs: string[];
+            /** @description The bundles that went, `<session>.<digest>` */
+            bundles: string[];
+            /** @description Those that are still in the store, which does not answer: it is tried again every minute. */
+            waiting: string[];
+            /** @description What no server can take back, in words. */
+            not_reached: string[];
+        };
+        /** @description What is to be erased. */
+        ErasureRequest: {
+            /** @description The texts, by the `ref` that events have in their place: 1 to 100. */
+            texts: string[];
+        };
         /** @description Any message of the stream of events, by the name of its event. */
         EventMessage: components["schemas"]["HelloEvent"] | components["schemas"]["SessionEvent"] | components["schemas"]["ResetEvent"] | components["schemas"]["RunEvent"] | components["schemas"]["OutputEvent"] | components["schemas"]["OutputEndEvent"] | components["schemas"]["ChangesEvent"] | components["schemas"]["SystemEvent"] | components["schemas"]["GoneEvent"];
         /** @description Why somebody may do something, or may not. */
@@ -1170,6 +1643,22 @@ export interface components {
              */
             expires_in_days?: number | null;
         };
+        /** @description A handover from one key to another: an event of the log, in a tree that both signed. */
+        HandoverBody: {
+            /** @description The checkpoint that both signed. */
+            checkpoint: string;
+            /**
+             * Format: int64
+             * @description The event's place in the log.
+             */
+            position: number;
+            /** @description What its leaf is made of. */
+            entry: string;
+            /** @description Its body as it was stored. */
+            stored: string;
+            /** @description The proof that it is in that tree, in hexadecimal digits. */
+            hashes: string[];
+        };
         /** @description The first message of a stream. */
         HelloEvent: {
             /** @description The server's version. */
@@ -1182,6 +1671,22 @@ export interface components {
             /** @description Who; null where it is whoever the configuration names, or everybody. */
             subject?: string | null;
             because: components["schemas"]["ReasonBody"];
+        };
+        /** @description A proof that an event is in what was signed. */
+        InclusionBody: {
+            /** Format: int64 */
+            position: number;
+            /**
+             * Format: int64
+             * @description How many positions the tree has that it is proven to be in.
+             */
+            size: number;
+            /** @description The leaf, in hexadecimal digits. */
+            leaf: string;
+            /** @description The hashes beside the path from the leaf to the root (RFC 6962), in hexadecimal digits. */
+            hashes: string[];
+            /** @description What was signed of that tree, or of a larger one where no size was asked for. */
+            checkpoint?: string | null;
         };
         /** @description Something that waits for an answer. */
         InputBody: {
@@ -1313,6 +1818,60 @@ export interface components {
             next?: string | null;
         };
         /** @description A part of a list. */
+        ListBody_AuditEventBody: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Its place in the log; null for the moment before it has one.
+                 */
+                position?: number | null;
+                /** Format: uuid */
+                id: string;
+                /** @description `<kind>-<id>` */
+                stream: string;
+                /** Format: int64 */
+                version: number;
+                /** @description What happened, such as `run.requested` */
+                type: string;
+                /**
+                 * Format: int32
+                 * @description The version of its body's schema.
+                 */
+                schema: number;
+                /** @description `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` or `kubernetes:unknown` */
+                actor: string;
+                /** @description A name for people, where one is known. */
+                actor_name?: string | null;
+                /** Format: date-time */
+                time: string;
+                /**
+                 * Format: uuid
+                 * @description The command that it belongs to.
+                 */
+                correlation: string;
+                /** @description `accepted` or `refused` */
+                outcome: string;
+                /** @description What was refused to be done, and to what: the target of a refusal. The stream otherwise. */
+                target?: string | null;
+                /** @description Its body. Texts of people are references in it. */
+                body: unknown;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        ListBody_AuditKeyBody: {
+            /** @description The items. */
+            items: {
+                /** @description As verifiers name it: `<name>+<id>+<base64>` */
+                key: string;
+                handover?: components["schemas"]["HandoverBody"] | null;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
         ListBody_BindingBody: {
             /** @description The items. */
             items: {
@@ -1339,11 +1898,93 @@ export interface components {
             next?: string | null;
         };
         /** @description A part of a list. */
+        ListBody_BlastBody: {
+            /** @description The items. */
+            items: {
+                /** Format: uuid */
+                run_id: string;
+                /**
+                 * Format: uuid
+                 * @description The session it is of; null where nobody knows it any more.
+                 */
+                session_id?: string | null;
+                repo?: string | null;
+                created_by?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Since when it was so, or when it was first.
+                 */
+                since: string;
+                /**
+                 * Format: date-time
+                 * @description Until when; null where it is so still.
+                 */
+                until?: string | null;
+                /**
+                 * Format: int64
+                 * @description The event that says so.
+                 */
+                position?: number | null;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
         ListBody_BranchBody: {
             /** @description The items. */
             items: {
                 name: string;
                 commit: string;
+            }[];
+            /** @description What to send as `cursor` for the next part; null at the list's end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        ListBody_CredentialBody: {
+            /** @description The items. */
+            items: {
+                /** Format: uuid */
+                id: string;
+                name: string;
+                kind: components["schemas"]["CredentialKind"];
+                /**
+                 * Format: int64
+                 * @description The number of the GitHub App, where it is one.
+                 */
+                app?: number | null;
+                /** @description Whose it is: user:<id>; null where it is shared. */
+                owner?: string | null;
+                /** @description What people call them, where that is known. */
+                owner_name?: string | null;
+                state: components["schemas"]["CredentialState"];
+                /**
+                 * Format: int32
+                 * @description Which value counts: 1 is the first.
+                 */
+                generation: number;
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                value_since: string;
+                /**
+                 * Format: date-time
+                 * @description When that value expires, where the forge said.
+                 */
+                expires_at?: string | null;
+                verified?: components["schemas"]["VerifiedBody"] | null;
+                /** @description Who registered it, as in the time line of a run. */
+                registered_by: string;
+                /** Format: date-time */
+                registered_at: string;
+                /** Format: date-time */
+                revoked_at?: string | null;
+                /** @description Whether it is the one that your runs use unless told otherwise. */
+                is_default: boolean;
+                /** Format: int64 */
+                version: number;
+                /** @description What you may ask of it. */
+                allowed_actions: components["schemas"]["CredentialAction"][];
             }[];
             /** @description What to send as `cursor` for the next part; null at the list's end. */
             next?: string | null;
@@ -1500,6 +2141,7 @@ export interface components {
                  */
                 retries: number;
                 pull_request?: components["schemas"]["PullRequestBody"] | null;
+                credential?: components["schemas"]["RunCredentialBody"] | null;
                 usage: components["schemas"]["UsageBody"];
                 /** @description What waits for an answer. */
                 inputs: components["schemas"]["InputBody"][];
@@ -1725,6 +2367,25 @@ export interface components {
             /** @description The repositories that a maintainer of the installation works with: owner/name, owner/* or *. */
             repositories?: string[];
         };
+        /** @description A credential to be registered. */
+        NewCredential: {
+            /** @description What it is called: 1 to 64 letters, digits, dots, dashes and underscores. */
+            name: string;
+            /**
+             * Format: password
+             * @description The token, or the app's private key in PEM form. It is never answered.
+             */
+            value: string;
+            /**
+             * Format: int64
+             * @description The number of the GitHub App whose key it is; a personal access token has none.
+             */
+            app?: number | null;
+            /** @description Whether it is nobody's own: an administrator gives it to those who may use it. */
+            shared?: boolean;
+            /** @description The repository to verify it on, `owner/name`. */
+            repo?: string | null;
+        };
         /** @description What a run is to reach from now on. */
         NewEgress: {
             /** @description `github`, its repository; or `full`, any public host through the gateway. */
@@ -1774,6 +2435,11 @@ export interface components {
              * @description How many seconds a permission or question waits; 1 to 86,400.
              */
             input_timeout_seconds?: number | null;
+            /**
+             * @description The credential that its requests to the forge carry: an id, or `installation` for the installation's own. The
+             *     only one that you own or were given, where there is one, unless told otherwise; else the installation's own.
+             */
+            credential?: string | null;
         };
         /** @description What a session is made with. */
         NewSession: {
@@ -1796,6 +2462,14 @@ export interface components {
             token: string;
             /** Format: date-time */
             expires_at: string;
+        };
+        /** @description Another value for a credential. */
+        NewValue: {
+            /**
+             * Format: password
+             * @description The token, or the app's private key in PEM form. It is never answered.
+             */
+            value: string;
         };
         /** @description Nothing more will come of a run's output. */
         OutputEndEvent: {
@@ -2174,6 +2848,7 @@ export interface components {
              */
             retries: number;
             pull_request?: components["schemas"]["PullRequestBody"] | null;
+            credential?: components["schemas"]["RunCredentialBody"] | null;
             usage: components["schemas"]["UsageBody"];
             /** @description What waits for an answer. */
             inputs: components["schemas"]["InputBody"][];
@@ -2214,6 +2889,24 @@ export interface components {
             version: number;
             /** @description What the one who asks may ask of it now. */
             allowed_actions: components["schemas"]["RunAction"][];
+        };
+        /** @description The credential of a run. */
+        RunCredentialBody: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /**
+             * Format: int32
+             * @description Which of its values was used last; null before it was used.
+             */
+            generation?: number | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            used_at?: string | null;
+            /** @description Whether it was revoked meanwhile: the run gets nothing from the forge any more. */
+            revoked: boolean;
         };
         /** @description Something happened to a run. */
         RunEvent: {
@@ -2576,6 +3269,23 @@ export interface components {
              */
             cost_micro_usd: number;
         };
+        /** @description What the forge said of a credential. */
+        VerifiedBody: {
+            /** Format: date-time */
+            at: string;
+            /** @description The repository that it was tried on. */
+            repo?: string | null;
+            outcome: components["schemas"]["CredentialOutcome"];
+            /** @description Whether it may push there; null where that is not known. */
+            push?: boolean | null;
+            /** @description In words. */
+            words: string;
+        };
+        /** @description What a credential is to be verified on. */
+        VerifyOn: {
+            /** @description The repository, `owner/name`; the one of last time unless told otherwise. */
+            repo?: string | null;
+        };
         /** @description A part, whole. */
         WholePart: {
             /** @description The agent's own JSON of it. Hostile: show it as text. */
@@ -2680,6 +3390,383 @@ export interface operations {
             };
         };
     };
+    getCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A signed note */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    eraseTexts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureRequest"];
+            };
+        };
+        responses: {
+            /** @description They are erased */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditEvents: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description By whom: `user:<id>`, `pod:<run>/<generation>`, `system:<part>`, `kubernetes:<id>` */
+                actor?: string;
+                /** @description About what: a stream, `<kind>-<id>`; of refusals, what they were for. */
+                target?: string;
+                /** @description Of this type, such as `run.requested`, or `run.*` */
+                type?: string;
+                /** @description `accepted` or `refused` */
+                outcome?: string;
+                /** @description Not before this time. */
+                since?: string;
+                /** @description Before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_AuditEventBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAuditEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its place in the log */
+                position: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditStoryBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of JSON, each in its canonical form */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": unknown;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_AuditKeyBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConsistencyProof: {
+        parameters: {
+            query: {
+                /** @description The size of the older checkpoint. */
+                from: number;
+                /** @description The size of the newer one. */
+                to: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getInclusionProof: {
+        parameters: {
+            query: {
+                /** @description The event's place in the log. */
+                position: number;
+                /** @description The size of a checkpoint; that of the newest one unless told otherwise. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InclusionBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBindingsAt: {
+        parameters: {
+            query: {
+                /** @description The time. */
+                at: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_BindingBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditRuns: {
+        parameters: {
+            query?: {
+                /** @description `full`: those that could reach any public host at some time between `since` and `until` */
+                egress?: string;
+                /** @description Those that used this credential. */
+                credential?: string;
+                /** @description Those of which a container ran this image: its digest, such as `sha256:…`, or a beginning of it. */
+                image?: string;
+                /** @description From; with `egress`. */
+                since?: string;
+                /** @description To; now unless told otherwise. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_BlastBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 0 for leaves */
+                level: number;
+                /** @description Such as `067`, `x001/067` or `x001/067.p/17` */
+                index: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Up to 256 hashes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     createCliGrant: {
         parameters: {
             query?: never;
@@ -2743,6 +3830,265 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NewTokenBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCredentials: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description `<stream>@<version>`: what the answer must include. */
+                at_least?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_CredentialBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    registerCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredential"];
+            };
+        };
+        responses: {
+            /** @description It is there */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The credential */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good for nothing any more */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewValue"];
+            };
+        };
+        responses: {
+            /** @description The value counts */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCredentialRuns: {
+        parameters: {
+            query?: {
+                /** @description How many items, 1 to 200; 50 unless told otherwise. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description `<stream>@<version>`: what the answer must include. */
+                at_least?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBody_RunBody"];
+                };
+            };
+            /** @description Why it was not done */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verifyCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Does it once: the same request under the same key gets the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of a read or an answer: refuses with 412 where the stream has gone on since. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyOn"];
+            };
+        };
+        responses: {
+            /** @description What came of it is in its state */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandBody"];
                 };
             };
             /** @description Why it was not done */
