@@ -232,7 +232,11 @@ impl SessionRow {
                     expired: false,
                 }))
             }
-            Event::BundleExpired { digest } => Some(BundleChange::Expired(digest.clone())),
+            Event::BundleExpired { digest } => {
+                // Only erasure takes the newest: the next run begins from the repository then.
+                self.head.take_if(|head| head.digest == *digest);
+                Some(BundleChange::Expired(digest.clone()))
+            }
             Event::PullRequestMerged { number } => {
                 self.pull_is(*number, PullState::Merged);
                 None
