@@ -33,7 +33,7 @@ impl Store {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let url = format!("http://{address}");
         let role = Self::role(dir.path(), &token, &address, kib)?;
-        Ok(Self { dir: dir, role, address, url, token })
+        Ok(Self { dir, role, address, url, token })
     }
 
     fn role(dir: &Path, token: &str, address: &str, kib: u32) -> anyhow::Result<Child> {

@@ -390,11 +390,11 @@ async fn without_the_role_an_upload_waits_and_goes_on_when_it_is_back() {
     let store = tempfile::tempdir().unwrap();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serve = async |listener: tokio::net::TcpListener| {
+    let serve = |listener: tokio::net::TcpListener| {
         let router = artifacts::router(artifacts::Served::open(store.path(), "right").unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
     };
-    let role = serve(listener).await;
+    let role = serve(listener);
     let url = format!("http://{address}").parse().unwrap();
     let mib = 1024 * 1024;
     let open = async |token| {
@@ -415,7 +415,7 @@ async fn without_the_role_an_upload_waits_and_goes_on_when_it_is_back() {
     assert_eq!(uploads.put(400, &bytes[400..], 1000).await.status(), 503);
     assert!(matches!(bundles.look().await, Err(BundleError::Object(_))));
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    let _role = serve(listener).await;
+    let _role = serve(listener);
     // Another replica finds the same.
     other = World::serving(&world, open("right").await).await;
     uploads.address = other;
