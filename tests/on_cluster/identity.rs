@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{World, node_is_ours, on_node},
-    fence_late::pod,
+    fence_late,
 };
 
 /// What the link's listener answers to a token.
@@ -45,7 +45,7 @@ async fn only_the_token_of_the_runs_own_pod_for_paddock_is_taken() -> anyhow::Re
     let of_no_pod = token("paddock", None).await?;
     ensure!(answer(&link, &of_no_pod).await? == StatusCode::UNAUTHORIZED);
     // A pod of the same namespace that is nobody's workload: it may be recorded yet, and is told to try again.
-    world.apply(&pod("stranger", &json!({}), "sleep 600")?).await?;
+    world.apply(&fence_late::pod("stranger", &json!({}), "sleep 600")?).await?;
     let of_a_stranger = token("paddock", Some("stranger")).await?;
     ensure!(answer(&link, &of_a_stranger).await? == StatusCode::SERVICE_UNAVAILABLE);
     world.kubectl(&["delete", "pod", "stranger", "--wait=false"]).await?;
