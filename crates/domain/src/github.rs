@@ -1,9 +1,11 @@
 //! Names on a forge: repositories and branches, checked before they go anywhere near a URL or git.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::as_text::as_text;
 
 /// A repository as `owner/name`. Owner: letters, digits and inner hyphens, at most 39. Name:
 /// letters, digits, `.`, `_`, `-`, at most 100, not `.` or `..`.
@@ -54,18 +56,7 @@ impl FromStr for Repository {
     }
 }
 
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<'de> Deserialize<'de> for Repository {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Repository);
 
 /// A branch's name without `refs/heads/`, by the rules of git-check-ref-format(1), at most 200 bytes
 /// of printable ASCII.
@@ -107,18 +98,7 @@ impl FromStr for Branch {
     }
 }
 
-impl fmt::Display for Branch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<'de> Deserialize<'de> for Branch {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Branch);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod actor;
+mod as_text;
 pub mod binding;
 pub mod codec;
 pub mod credential;

@@ -1,9 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::github::Repository;
+use crate::{as_text::as_text, github::Repository};
 
 /// Repositories by name: `owner/name` where `*` stands for any characters but the slash; `*` alone for all.
 /// Letter case does not count, as on the forge.
@@ -57,18 +57,7 @@ impl FromStr for RepositoryPattern {
     }
 }
 
-impl fmt::Display for RepositoryPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<'de> Deserialize<'de> for RepositoryPattern {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(RepositoryPattern);
 
 #[cfg(test)]
 mod tests {

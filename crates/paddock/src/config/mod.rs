@@ -3,8 +3,13 @@
 //! A secret is given by a file or the environment, never by a flag; `paddock config check` prints the
 //! effective values with secrets hidden.
 
+mod admins;
+mod audit;
+mod credentials;
+mod kubernetes;
+mod sign_in;
+
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -13,9 +18,17 @@ use anyhow::{Context as _, bail};
 use api::settings::{Configured, Layer, Place};
 use clap::Args;
 use domain::settings::{Limits, Retention};
-use k8s_adapter::Toleration;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+use self::admins::admins;
+pub(crate) use self::{
+    admins::ConfiguredAdmin,
+    audit::AuditKeys,
+    credentials::CredentialStore,
+    kubernetes::Kubernetes,
+    sign_in::{Oidc, SignIn},
+};
 
 /// A secret value. Never printed, never serialised.
 #[derive(Clone, Default, Deserialize)]
@@ -289,185 +302,6 @@ layered!(
     }
 );
 
-/// Somebody who is an admin by configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub(crate) enum ConfiguredAdmin {
-    /// Whoever the identity provider counts to this group.
-    Group(String),
-    /// Whom it calls by this subject. Not an e-mail address: at many providers people choose that themselves.
-    User(String),
-}
-
-impl std::str::FromStr for ConfiguredAdmin {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
-            Some(("user", name)) if !name.is_empty() => Ok(Self::User(name.to_owned())),
-            Some(_) | None => Err("is neither group:NAME nor user:SUBJECT"),
-        }
-    }
-}
-
-impl From<ConfiguredAdmin> for String {
-    fn from(admin: ConfiguredAdmin) -> Self {
-        match admin {
-            ConfiguredAdmin::Group(name) => format!("group:{name}"),
-            ConfiguredAdmin::User(name) => format!("user:{name}"),
-        }
-    }
-}
-
-fn admins(text: Option<&str>) -> anyhow::Result<Vec<ConfiguredAdmin>> {
-    let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    names
-        .map(|name| name.parse().map_err(|words| anyhow::anyhow!("admins = {name}: it {words}")))
-        .collect()
-}
-
-/// Where credentials are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CredentialStore {
-    /// Sealed files on this machine.
-    Directory(PathBuf),
-    /// Secrets in this namespace of the cluster.
-    Kubernetes(String),
-}
-
-impl TryFrom<&Url> for CredentialStore {
-    type Error = anyhow::Error;
-
-    fn try_from(url: &Url) -> anyhow::Result<Self> {
-        let namespace = url.host_str().filter(|host| !host.is_empty());
-        match (url.scheme(), namespace, url.to_file_path()) {
-            ("file", None, Ok(dir)) => Ok(Self::Directory(dir)),
-            ("kubernetes", Some(namespace), _) if matches!(url.path(), "" | "/") => {
-                Ok(Self::Kubernetes(namespace.to_owned()))
-            }
-            _ => {
-                bail!("credential_store = {url}: it is file:///directory or kubernetes://namespace")
-            }
-        }
-    }
-}
-
-/// What runs on Kubernetes are made with.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Kubernetes {
-    pub(crate) namespace: String,
-    pub(crate) sidecar_image: String,
-    pub(crate) harness_image: String,
-    pub(crate) image_pull_policy: String,
-    pub(crate) runtime_class: Option<String>,
-    pub(crate) node_selector: BTreeMap<String, String>,
-    pub(crate) tolerations: Vec<Toleration>,
-    pub(crate) link_address: SocketAddr,
-    pub(crate) egress_address: SocketAddr,
-    pub(crate) egress_full_address: Option<SocketAddr>,
-    pub(crate) canary_listen: SocketAddr,
-    pub(crate) canary_address: SocketAddr,
-    pub(crate) own_namespace: Option<String>,
-    pub(crate) requesters: Vec<String>,
-}
-
-impl Kubernetes {
-    /// What the settings say of it; nothing where no namespace is named.
-    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let Some(namespace) = settings.kubernetes_namespace.clone() else { return Ok(None) };
-        let canary_listen = required(settings.canary_listen, "PADDOCK_CANARY_LISTEN")?;
-        let image_pull_policy =
-            settings.image_pull_policy.clone().unwrap_or_else(|| "IfNotPresent".to_owned());
-        if !matches!(&*image_pull_policy, "Always" | "IfNotPresent" | "Never") {
-            bail!("image_pull_policy = {image_pull_policy}: it is Always, IfNotPresent or Never");
-        }
-        Ok(Some(Self {
-            namespace,
-            sidecar_image: required(settings.sidecar_image.clone(), "PADDOCK_SIDECAR_IMAGE")?,
-            harness_image: required(settings.harness_image.clone(), "PADDOCK_HARNESS_IMAGE")?,
-            image_pull_policy,
-            runtime_class: settings.runtime_class.clone(),
-            node_selector: listed(settings.kubernetes_node_selector.as_deref())
-                .map(|label| {
-                    let (key, value) = label.split_once('=').with_context(|| {
-                        format!("kubernetes_node_selector: {label} is not key=value")
-                    })?;
-                    Ok((key.to_owned(), value.to_owned()))
-                })
-                .collect::<anyhow::Result<_>>()?,
-            tolerations: listed(settings.kubernetes_tolerations.as_deref())
-                .map(str::parse)
-                .collect::<Result<_, _>>()
-                .context("kubernetes_tolerations")?,
-            link_address: required(settings.link_address, "PADDOCK_LINK_ADDRESS")?,
-            egress_address: required(settings.egress_address, "PADDOCK_EGRESS_ADDRESS")?,
-            egress_full_address: settings.egress_full_address,
-            canary_listen,
-            canary_address: settings.canary_address.unwrap_or(canary_listen),
-            own_namespace: settings.own_namespace.clone(),
-            requesters: listed(settings.kubernetes_requesters.as_deref())
-                .map(str::to_owned)
-                .collect(),
-        }))
-    }
-}
-
-/// How people come in.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct SignIn {
-    /// Whether one-time links are offered.
-    pub(crate) links: bool,
-    pub(crate) oidc: Option<Oidc>,
-    pub(crate) idle_minutes: u32,
-    pub(crate) max_hours: u32,
-}
-
-/// The OpenID provider at which they sign in.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Oidc {
-    pub(crate) issuer: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: Option<Secret>,
-    pub(crate) groups_claim: String,
-    pub(crate) scopes: Option<Vec<String>>,
-}
-
-impl Oidc {
-    /// What the settings say of it; nothing where no issuer is named.
-    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let Some(issuer) = settings.oidc_issuer.clone() else {
-            if settings.oidc_client_id.is_some() {
-                bail!("PADDOCK_OIDC_CLIENT_ID is set and PADDOCK_OIDC_ISSUER is not");
-            }
-            return Ok(None);
-        };
-        let url = Url::parse(&issuer).with_context(|| format!("oidc_issuer = {issuer}"))?;
-        if !is_private(&url) || url.query().is_some() || url.fragment().is_some() {
-            bail!("oidc_issuer = {issuer}: it is an https address without ? and #");
-        }
-        let client_secret = match (&settings.oidc_client_secret, &settings.oidc_client_secret_file)
-        {
-            (Some(_), Some(_)) => bail!(
-                "PADDOCK_OIDC_CLIENT_SECRET and PADDOCK_OIDC_CLIENT_SECRET_FILE are both set: give one"
-            ),
-            (Some(secret), None) => Some(secret.clone()),
-            (None, file) => file.as_deref().map(read_secret).transpose()?,
-        };
-        Ok(Some(Self {
-            issuer,
-            client_id: required(settings.oidc_client_id.clone(), "PADDOCK_OIDC_CLIENT_ID")?,
-            client_secret,
-            groups_claim: settings.oidc_groups_claim.clone().unwrap_or_else(|| "groups".to_owned()),
-            scopes: settings
-                .oidc_scopes
-                .as_ref()
-                .map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()),
-        }))
-    }
-}
-
 /// What has commas between it.
 fn listed(of: Option<&str>) -> impl Iterator<Item = &str> {
     of.into_iter().flat_map(|all| all.split(',')).map(str::trim).filter(|one| !one.is_empty())
@@ -593,49 +427,6 @@ pub(crate) struct Effective {
     pub(crate) sign_in: SignIn,
     pub(crate) audit: Option<AuditKeys>,
     pub(crate) audit_witness_url: Option<Url>,
-}
-
-/// What checkpoints are signed with.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct AuditKeys {
-    /// The public half, as verifiers name it.
-    pub(crate) key: String,
-    secret: Secret,
-    previous: Option<Secret>,
-    memory_file: Option<PathBuf>,
-}
-
-impl AuditKeys {
-    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let Some(path) = &settings.audit_key_file else { return Ok(None) };
-        let read = |path: &PathBuf| -> anyhow::Result<(Secret, String)> {
-            let secret = read_secret(path)?;
-            let key = audit::SigningKey::parse(secret.expose());
-            let key = key.with_context(|| path.display().to_string())?;
-            Ok((secret, key.verifying().to_string()))
-        };
-        let (secret, key) = read(path)?;
-        let previous = settings.audit_previous_key_file.as_ref().map(read).transpose()?;
-        if let Some((_, before)) = &previous
-            && before.split('+').next() != key.split('+').next()
-        {
-            bail!(
-                "the keys of audit_key_file and audit_previous_key_file are of logs with different names"
-            );
-        }
-        let previous = previous.map(|(secret, _)| secret);
-        Ok(Some(Self { key, secret, previous, memory_file: settings.audit_memory_file.clone() }))
-    }
-
-    /// What the signer signs with.
-    pub(crate) fn keys(&self) -> anyhow::Result<commands::audit::Keys> {
-        let previous = self.previous.as_ref().map(|key| audit::SigningKey::parse(key.expose()));
-        Ok(commands::audit::Keys {
-            key: audit::SigningKey::parse(self.secret.expose())?,
-            previous: previous.transpose()?,
-            memory: self.memory_file.as_deref().map(commands::audit::Memory::at),
-        })
-    }
 }
 
 /// Where a part is.
@@ -889,125 +680,4 @@ pub(crate) fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
-        let dir = tempfile::tempdir().unwrap();
-        let token = dir.path().join("token");
-        std::fs::write(&token, "t\n").unwrap();
-        let file = dir.path().join("paddock.toml");
-        let text = format!(
-            "listen = '127.0.0.1:1'\nlink_listen = '127.0.0.1:2'\nmodel = 'a/b'\n\
-             database_url = 'postgres:///x'\nnats_url = 'nats://x'\nopencode = '/o'\n\
-             harness = '/h'\ngateway_token_file = '{}'\n",
-            token.display()
-        );
-        std::fs::write(&file, text).unwrap();
-        let settings =
-            Settings { listen: Some("127.0.0.1:9".parse().unwrap()), ..Settings::default() };
-        let effective = ServeArgs { config: Some(file), settings }.effective().unwrap();
-        assert_eq!(effective.listen.port(), 9);
-        assert_eq!(effective.link_listen.port(), 2);
-        assert_eq!(effective.admin_listen.port(), 7081);
-        assert_eq!(effective.gateway_token.expose(), "t");
-        assert!(!format!("{effective:?}").contains("postgres:///x"));
-        assert!(!serde_json::to_string(&effective).unwrap().contains("postgres:///x"));
-    }
-
-    #[test]
-    fn what_people_may_change_has_its_first_values_from_here_and_is_checked() {
-        let profiles = |text: &str| toml::from_str::<api::profiles::Profiles>(text).unwrap();
-        let settings = Settings {
-            max_runs: Some(9),
-            egress_allow: Some("a.org, .b.org:8443 ,".to_owned()),
-            output_days: Some(30),
-            ..Settings::default()
-        };
-        let large = profiles("[large]\nmemory_mib = 4096\nenv = { NODE_ENV = 'test' }\n");
-        let configured = installation(&settings, large).unwrap();
-        assert_eq!(configured.limits.value, Limits { max_runs: 9, max_runs_per_owner: 4 });
-        assert!(
-            configured.limits.given && configured.allow_list.given && configured.retention.given
-        );
-        assert_eq!(configured.allow_list.value, ["a.org", ".b.org:8443"]);
-        assert_eq!(configured.retention.value.output_days, Some(30));
-        assert_eq!(configured.profiles.get("large").unwrap().env["NODE_ENV"], "test");
-        assert_eq!(
-            installation(&Settings::default(), profiles("")).unwrap(),
-            Configured::default()
-        );
-
-        let settings = Settings {
-            max_runs: Some(100_000),
-            egress_allow: Some("https://a.org".to_owned()),
-            ..Settings::default()
-        };
-        let wrong = profiles("[large]\nmemory_mib = 1\nenv = { A_TOKEN = 'x' }\n");
-        let error = installation(&settings, wrong).unwrap_err().to_string();
-        for field in ["max_runs", "egress_allow[0]", "large.memory_mib", "large.env.A_TOKEN"] {
-            assert!(error.contains(field), "{field}: {error}");
-        }
-    }
-
-    #[test]
-    fn credentials_are_kept_in_a_directory_or_in_a_namespace() {
-        let of = |text: &str| CredentialStore::try_from(&Url::parse(text).unwrap());
-        let directory = CredentialStore::Directory("/var/lib/x".into());
-        assert_eq!(of("file:///var/lib/x").unwrap(), directory);
-        let namespace = CredentialStore::Kubernetes("paddock".to_owned());
-        assert_eq!(of("kubernetes://paddock").unwrap(), namespace);
-        for text in ["s3://bucket", "kubernetes:///x", "kubernetes://a/b", "file://host/x"] {
-            assert!(of(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_name_in_the_file_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("paddock.toml");
-        std::fs::write(&file, "lissten = '127.0.0.1:1'\n").unwrap();
-        let args = ServeArgs { config: Some(file), settings: Settings::default() };
-        let error = format!("{:#}", args.effective().unwrap_err());
-        assert!(error.contains("lissten"), "{error}");
-    }
-
-    #[test]
-    fn other_than_loopback_is_refused() {
-        let settings =
-            Settings { listen: Some("0.0.0.0:1".parse().unwrap()), ..Settings::default() };
-        let error = ServeArgs { config: None, settings }.effective().unwrap_err().to_string();
-        assert!(error.contains("loopback"), "{error}");
-    }
-
-    #[test]
-    fn a_provider_is_asked_over_https_and_people_come_over_https() {
-        let with = |change: &dyn Fn(&mut Settings)| {
-            let mut settings = Settings {
-                listen: Some("0.0.0.0:1".parse().unwrap()),
-                public_url: Some("https://paddock.test".parse().unwrap()),
-                oidc_issuer: Some("https://idp.test/realm".to_owned()),
-                oidc_client_id: Some("paddock".to_owned()),
-                ..Settings::default()
-            };
-            change(&mut settings);
-            format!("{:#}", ServeArgs { config: None, settings }.effective().unwrap_err())
-        };
-        // What is missing comes after all that is checked of signing in.
-        assert!(with(&|_| {}).contains("PADDOCK_DATABASE_URL"));
-        let http = with(&|set| set.oidc_issuer = Some("http://idp.test".to_owned()));
-        assert!(http.contains("oidc_issuer"), "{http}");
-        let plain = with(&|set| set.public_url = None);
-        assert!(plain.contains("https"), "{plain}");
-        let nobody = with(&|set| set.oidc_client_id = None);
-        assert!(nobody.contains("PADDOCK_OIDC_CLIENT_ID"), "{nobody}");
-        let long = with(&|set| set.session_max_hours = Some(0));
-        assert!(long.contains("session_max_hours"), "{long}");
-        let both = with(&|set| {
-            set.oidc_client_secret = Some("x".to_owned().into());
-            set.oidc_client_secret_file = Some("/x".into());
-        });
-        assert!(both.contains("both set"), "{both}");
-    }
-}
+mod tests;
