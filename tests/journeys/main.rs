@@ -1,11 +1,13 @@
 //! Journeys: the whole product on one machine, with a real PostgreSQL, NATS, bubblewrap and OpenCode; the
 //! forge and the model are the demo's.
 
+mod credentials;
 mod ends;
 mod hostile;
 mod issue_to_pull_request;
 mod kill;
 mod people;
+mod record;
 mod restart;
 mod resume;
 mod secrets;

@@ -3,7 +3,7 @@
 use std::{
     io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
@@ -17,8 +17,11 @@ use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::held::{hashes, held};
+use super::held::{Held, hashes, held};
 use crate::cli::{CliError, Client, output};
+
+/// How long a position may take until it is signed.
+const SIGNED: Duration = Duration::from_secs(15);
 
 const EVENTS: &[(&str, &str)] = &[
     ("POSITION", "/position"),
@@ -180,9 +183,30 @@ pub(super) async fn checkpoint(client: &Client, json: bool) -> anyhow::Result<()
     Ok(())
 }
 
+/// What was signed, once a position is in it: where the log is signed at all, that takes a moment.
+async fn covering(client: &Client, position: u64) -> anyhow::Result<Held> {
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        let held = held(client).await?;
+        let size = held.checkpoint.checkpoint().size;
+        if position <= size {
+            return Ok(held);
+        }
+        if began.elapsed() > SIGNED {
+            bail!("position {position} is not signed: {size} positions are");
+        }
+        if !told {
+            eprintln!("waiting until position {position} is signed; {size} positions are");
+            told = true;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
 /// Proves that an event is in what is signed, and checks that here.
 pub(super) async fn proof(client: &Client, position: u64, json: bool) -> anyhow::Result<()> {
-    let held = held(client).await?;
+    let held = covering(client, position).await?;
     let size = held.checkpoint.checkpoint().size;
     let proven =
         client.get(&format!("audit/proof/inclusion?position={position}&size={size}")).await?;
