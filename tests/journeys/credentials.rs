@@ -10,14 +10,10 @@ use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
 
 use crate::{
     secrets::{dump, holds, read_all, unpacked_bundles},
-    support::{Installation, PATIENCE, REPO, program},
+    support::{Installation, PATIENCE, REPO, program, token},
 };
 
 const FIX: &str = "[scenario: fix-greeter] Please fix it.";
-
-fn token() -> String {
-    format!("github_pat_{}_canary", uuid::Uuid::new_v4().simple())
-}
 
 impl Installation {
     /// `paddock credential …`, with a value on its standard input; its exit code and its JSON.
@@ -38,15 +34,6 @@ impl Installation {
         let printed = serde_json::from_slice(&output.stdout)
             .with_context(|| String::from_utf8_lossy(&output.stdout).into_owned())?;
         Ok((output.status.code().unwrap_or(-1), printed))
-    }
-
-    async fn forge_test(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let token = std::fs::read_to_string(self.data().join("secrets/forge"))?;
-        let url = format!("{}/_test/{path}", self.forge()?);
-        let request = reqwest::Client::builder().no_proxy().build()?.request(method, url);
-        let answer = request.bearer_auth(token.trim()).json(body).send().await?;
-        let bytes = answer.error_for_status()?.bytes().await?;
-        Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? })
     }
 
     /// What was asked of the forge since there were `before` requests: method, path, token's number, status.

@@ -376,11 +376,11 @@ impl Installation {
         status: u16,
         count: u32,
     ) -> anyhow::Result<()> {
-        self.fault(json!({
+        let fault = json!({
             "method": method, "path_prefix": prefix, "count": count, "status": status,
             "body": { "message": "the forge is down for maintenance" },
-        }))
-        .await
+        });
+        self.forge_test(Method::POST, "faults", &fault).await.map(|_| ())
     }
 
     /// Lets the forge do the next request of that kind and answer it late.
@@ -392,14 +392,21 @@ impl Installation {
     ) -> anyhow::Result<()> {
         let fault =
             json!({ "method": method, "path_prefix": prefix, "count": 1, "delay_ms": delay_ms });
-        self.fault(fault).await
+        self.forge_test(Method::POST, "faults", &fault).await.map(|_| ())
     }
 
-    async fn fault(&self, fault: Value) -> anyhow::Result<()> {
+    /// What tests alone may do to the forge, under `/_test/`.
+    pub(crate) async fn forge_test(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
         let token = std::fs::read_to_string(self.data().join("secrets/forge"))?;
-        let request = self.http.post(format!("{}/_test/faults", self.forge()?));
-        request.bearer_auth(token.trim()).json(&fault).send().await?.error_for_status()?;
-        Ok(())
+        let request = self.http.request(method, format!("{}/_test/{path}", self.forge()?));
+        let answer = request.bearer_auth(token.trim()).json(body).send().await?;
+        let bytes = answer.error_for_status()?.bytes().await?;
+        Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? })
     }
 
     /// The sidecar's process in a run's first workload.
@@ -466,6 +473,11 @@ fn collect_logs(dir: &Path, into: &mut Vec<PathBuf>) {
             into.push(path);
         }
     }
+}
+
+/// A new token in the form of the forge's fine-grained ones.
+pub(crate) fn token() -> String {
+    format!("github_pat_{}_canary", uuid::Uuid::new_v4().simple())
 }
 
 /// A program built beside the tests.

@@ -169,7 +169,7 @@ async fn over(world: &World, run: &str, because: &str) -> anyhow::Result<()> {
     let ended = |run: &Value| !run["finished_at"].is_null();
     let ended = world.paddock.wait_within(Duration::from_mins(4), run, "ended", ended).await?;
     ensure!(ended["outcome"] == "failed" && ended["failure"] == "limit", "{ended:#}");
-    ensure!(ended["generation"] == 1, "{ended:#}");
+    ensure!(ended["generation"] == 1, "{:?} {}", losses(world, run).await?, world.paddock.logs());
     let reason = ended["reason"].as_str().unwrap_or_default();
     ensure!(reason.contains(because), "{reason}");
     Ok(())

@@ -7,6 +7,7 @@ mod support;
 #[path = "../benches/cluster/audit.rs"]
 mod audit;
 mod cluster;
+mod credentials;
 mod egress;
 mod fence;
 mod fence_late;

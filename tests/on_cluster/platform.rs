@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
     process::{Child, Command},
@@ -17,11 +18,12 @@ use tokio::{
 
 use crate::{
     cluster::{host, kubectl, kubectl_command, shared_node},
-    support::{Installation, PATIENCE, REPO, git, program},
+    support::{Installation, PATIENCE, REPO, git, program, token},
 };
 
 const SYSTEM: &str = "paddock-system";
 const RUNS: &str = "paddock-runs";
+const CREDENTIALS: &str = "paddock-credentials";
 /// Where the node has the artifact store's volume.
 const VOLUME: &str = "/var/lib/paddock-platform-test";
 const PARTS: [&str; 4] = ["serve", "k8s-adapter", "egress", "artifacts"];
@@ -158,7 +160,7 @@ impl Platform {
             self.forward = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
             for _ in 0..30 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                let answer = self.paddock.call(reqwest::Method::GET, "me", None).await;
+                let answer = self.paddock.call(Method::GET, "me", None).await;
                 if answer.is_ok_and(|(status, _)| status.is_success()) {
                     return Ok(());
                 }
@@ -189,7 +191,7 @@ impl Platform {
     ) -> anyhow::Result<Value> {
         let until = Instant::now() + Duration::from_mins(4);
         loop {
-            match self.paddock.call(reqwest::Method::GET, &format!("runs/{run}"), None).await {
+            match self.paddock.call(Method::GET, &format!("runs/{run}"), None).await {
                 Ok((status, now)) if status.is_success() => {
                     if holds(&now) {
                         return Ok(now);
@@ -238,7 +240,9 @@ async fn remove(own: bool) -> anyhow::Result<()> {
         }
         of(RUNS, "--timeout=50s").await?;
     }
-    of(SYSTEM, "--timeout=50s").await?;
+    for namespace in [SYSTEM, CREDENTIALS] {
+        of(namespace, "--timeout=50s").await?;
+    }
     for kind in ["clusterrolebinding", "clusterrole"] {
         let part_of = "app.kubernetes.io/part-of=paddock";
         kubectl(&["delete", kind, "-l", part_of, "--ignore-not-found"]).await?;
@@ -384,6 +388,14 @@ async fn the_platform_in_pods_does_the_main_job_and_loses_nothing_when_each_of_t
     least_rights().await?;
     fenced_from_each_other().await?;
 
+    // What is registered is a Secret, and outlives the pod that was told it.
+    let value = token();
+    let known = json!({ "token": format!("{value} write {REPO}") });
+    platform.paddock.forge_test(Method::POST, "tokens", &known).await?;
+    let registered = json!({ "name": "work", "value": value, "repo": REPO });
+    platform.paddock.post("credentials", registered).await?;
+    ensure!(credential_secrets().await? == 1, "a Secret of its own");
+
     // From the issue to the pull request.
     let session = platform.paddock.session("In pods").await?;
     let body = json!({ "prompt": "[scenario: fix-greeter] greets nobody by name" });
@@ -425,7 +437,8 @@ async fn the_platform_in_pods_does_the_main_job_and_loses_nothing_when_each_of_t
     }
     platform.forward().await?;
     ensure!(runs_pod(&run).await? == pod, "another pod");
-    platform.success(&run).await?;
+    let ended = platform.success(&run).await?;
+    ensure!(ended["credential"]["name"] == "work", "{ended:#}");
     let events = platform.paddock.events(&run).await?;
     ensure!(!events.iter().any(|event| event == "run.lost"), "{events:?}");
 
@@ -435,7 +448,13 @@ async fn the_platform_in_pods_does_the_main_job_and_loses_nothing_when_each_of_t
     platform.end().await
 }
 
-/// The adapter makes pods, and neither it nor any other part reads a Secret.
+/// As many as there are credentials.
+async fn credential_secrets() -> anyhow::Result<usize> {
+    let line = ["--namespace", CREDENTIALS, "get", "secrets", "-o", "name"];
+    Ok(kubectl(&line).await?.lines().filter(|name| name.contains("paddock-credential.")).count())
+}
+
+/// The adapter makes pods, and of all Secrets only those of credentials are read, by the control plane.
 async fn least_rights() -> anyhow::Result<()> {
     for account in ["paddock-k8s-adapter", "paddock-serve", "paddock-nothing", "default"] {
         for namespace in [SYSTEM, RUNS, "kube-system"] {
@@ -445,6 +464,10 @@ async fn least_rights() -> anyhow::Result<()> {
         }
     }
     for (account, verb, what, namespace, may) in [
+        ("paddock-serve", "list", "secrets", CREDENTIALS, true),
+        ("paddock-serve", "update", "secrets", CREDENTIALS, false),
+        ("paddock-serve", "watch", "secrets", CREDENTIALS, false),
+        ("paddock-k8s-adapter", "get", "secrets", CREDENTIALS, false),
         ("paddock-k8s-adapter", "create", "pods", RUNS, true),
         ("paddock-k8s-adapter", "create", "pods", SYSTEM, false),
         ("paddock-k8s-adapter", "create", "pods/exec", RUNS, false),

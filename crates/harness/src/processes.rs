@@ -97,6 +97,15 @@ pub(crate) fn agent_runs(agent: Option<Pid>, name: &str) -> bool {
     })
 }
 
+/// Where memory is short the kernel ends this process, or what it starts, before the server, which is to say so.
+/// `proc_pid_oom_score_adj(5)`: whoever may not lower it may raise it.
+pub(crate) fn first_to_go(agent: Pid) {
+    let path = format!("/proc/{}/oom_score_adj", agent.as_raw_nonzero());
+    if let Err(error) = fs::write(path, "1000") {
+        tracing::warn!(%error, "the agent is not the first to go where memory is short");
+    }
+}
+
 /// Kills all that is left of the agent, until nothing is.
 pub(crate) async fn kill_agent(agent: Option<Pid>) {
     let until = Instant::now() + Duration::from_secs(5);

@@ -62,7 +62,7 @@ pub struct SessionStatus {
     pub id: Option<String>,
     /// Its working branch.
     pub branch: Option<String>,
-    /// The state of its newest run.
+    /// `active` while a run of it goes on, else how its newest one ended.
     pub state: Option<String>,
     /// Its pull request.
     pub pull_request: Option<PullRequest>,

@@ -25,13 +25,14 @@ pub(crate) enum Turn {
     },
 }
 
-/// How the turn of `prompt` stands.
+/// How the turn of `prompt` stands, which was in the `restored` state already or was given to this agent.
 pub(crate) fn turn(
     prompt: &MessageId,
     messages: &[Listed],
     status: Option<&SessionStatus>,
     asks: bool,
     interrupted: bool,
+    restored: bool,
 ) -> Turn {
     if let Some(SessionStatus::Retry { attempt, message }) = status
         && *attempt >= MAX_RETRIES
@@ -48,7 +49,10 @@ pub(crate) fn turn(
     let newest = typed().rfind(|message| {
         message.role == "assistant" && message.parent_id.as_ref() == Some(&prompt.0)
     });
-    let Some(newest) = newest else { return not_begun(interrupted) };
+    // An agent takes up what it is given, and nothing that it finds.
+    let Some(newest) = newest else {
+        return if restored && !interrupted { Turn::CutShort } else { not_begun(interrupted) };
+    };
     match (newest.error, newest.time.completed, newest.finish.as_deref()) {
         (Some(error), ..) if error.name == "MessageAbortedError" => {
             if interrupted {
@@ -104,7 +108,18 @@ mod tests {
     }
 
     fn stands(more: Option<Value>, status: Option<&SessionStatus>, interrupted: bool) -> Turn {
-        turn(&MessageId("msg_1".into()), &messages(more), status, false, interrupted)
+        turn(&MessageId("msg_1".into()), &messages(more), status, false, interrupted, false)
+    }
+
+    #[test]
+    fn a_prompt_that_was_lost_before_the_agent_took_it_up_is_cut_short() {
+        let prompt = MessageId("msg_1".into());
+        let found =
+            |status, interrupted| turn(&prompt, &messages(None), status, false, interrupted, true);
+        assert_eq!(found(None, false), Turn::CutShort);
+        assert_eq!(found(Some(&SessionStatus::Busy), false), Turn::UnderWay);
+        assert_eq!(found(None, true), Turn::Ended);
+        assert_eq!(stands(None, None, false), Turn::UnderWay);
     }
 
     #[test]
@@ -132,7 +147,7 @@ mod tests {
     #[test]
     fn a_turn_interrupted_before_the_agent_took_it_up_ends() {
         let unlisted =
-            |interrupted| turn(&MessageId("msg_9".into()), &[], None, false, interrupted);
+            |interrupted| turn(&MessageId("msg_9".into()), &[], None, false, interrupted, false);
         assert_eq!(unlisted(false), Turn::UnderWay);
         assert_eq!(unlisted(true), Turn::Ended);
         assert_eq!(stands(None, None, true), Turn::Ended);

@@ -14,6 +14,8 @@ pub enum PartName {
     Relay,
     /// What makes lists of them.
     Projections,
+    /// What signs the record.
+    Signer,
     /// Where bundles are kept.
     Artifacts,
     /// What starts runs.

@@ -130,6 +130,21 @@ impl Probe {
         })
     }
 
+    /// The signer of the record, as it says itself, where one `signs`.
+    #[must_use]
+    pub fn signer(progress: Progress, signs: bool) -> Self {
+        Self::new(PartName::Signer, move || {
+            let standing = progress.signer().borrow().clone();
+            async move {
+                if signs {
+                    standing_of(&standing, "checkpoints of the record are signed")
+                } else {
+                    Finding::well("nothing is signed: PADDOCK_AUDIT_KEY_FILE is not set")
+                }
+            }
+        })
+    }
+
     /// The artifact store: it answers and has room.
     #[must_use]
     pub fn artifacts(bundles: Bundles) -> Self {

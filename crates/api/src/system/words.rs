@@ -17,6 +17,9 @@ pub(super) const fn still_works(part: PartName) -> &'static str {
         PartName::Projections => {
             "Agents go on and commands are accepted; the lists here stand still until it works again."
         }
+        PartName::Signer => {
+            "Everything, and all of it is recorded; what is new in the record cannot be proven until it is signed."
+        }
         PartName::Artifacts => {
             "Agents go on; their snapshots wait and are stored once it works again. A session that has one \
              cannot be gone on with meanwhile."
@@ -53,6 +56,10 @@ pub(super) const fn action(part: PartName) -> &'static str {
         PartName::Projections => {
             "Look for the event that cannot be read in log/serve.log in the data directory; \
              `paddock rebuild` makes the lists anew."
+        }
+        PartName::Signer => {
+            "Do what it says. Where it finds the record rewritten and you did not restore a backup, keep the database \
+             as it is: a copy of an older checkpoint and `paddock audit verify --extends` say what was changed."
         }
         PartName::Artifacts => {
             "Where it is full, give it room, or keep bundles for a shorter time (settings: retention); otherwise \

@@ -8,10 +8,13 @@ use ::audit::{
     tile::root_of,
     verify::{Against, verify},
 };
-use api::audit::{NotCosigned, Witness};
+use api::{
+    audit::{NotCosigned, Witness},
+    system::Probe,
+};
 use axum::http::StatusCode;
 use commands::{
-    Caused,
+    Caused, Progress,
     audit::{Keys, run},
 };
 use domain::{
@@ -33,12 +36,21 @@ fn key() -> SigningKey {
 
 /// A server that signs.
 async fn signing() -> (Front, CancellationToken) {
-    let front = Front::new().await;
+    let probe = |probes: &mut Vec<Probe>, progress: &Progress| {
+        probes.push(Probe::signer(progress.clone(), true));
+    };
+    let front = Front::with(probe).await;
+    let stop = sign(&front, key());
+    (front, stop)
+}
+
+/// Signs with a key, until told to stop.
+fn sign(front: &Front, key: SigningKey) -> CancellationToken {
     let stop = CancellationToken::new();
-    let keys = Keys { key: key(), previous: None, memory: None };
+    let keys = Keys { key, previous: None, memory: None };
     let (commands, progress) = (front.world.commands.clone(), front.progress.clone());
     tokio::spawn(run(commands, keys, progress, stop.clone()));
-    (front, stop)
+    stop
 }
 
 /// Waits until all that there is is signed.
@@ -65,6 +77,38 @@ async fn signed(front: &Front) -> SignedCheckpoint {
 fn hashes(value: &Value) -> Vec<Hash> {
     let hash = |value: &Value| hex::decode(value.as_str().unwrap()).unwrap().try_into().unwrap();
     value.as_array().unwrap().iter().map(hash).collect()
+}
+
+#[tokio::test]
+async fn a_signer_that_is_halted_is_a_part_that_is_not_well() {
+    let (front, stop) = signing().await;
+    signed(&front).await;
+    let signer = async |ok: bool| {
+        for _ in 0..250 {
+            let system = front.read("/api/v1/system").await;
+            let parts = system["parts"].as_array().unwrap();
+            if let Some(part) =
+                parts.iter().find(|part| part["name"] == "signer" && part["ok"] == ok)
+            {
+                return part.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the signer is never so: {ok}");
+    };
+    assert_eq!(signer(true).await["action"], Value::Null);
+    stop.cancel();
+    // A key that nobody handed over to.
+    let other = SigningKey::parse(&SigningKey::generate("api.test", [6; 32]).unwrap()).unwrap();
+    let stop = sign(&front, other);
+    let halted = signer(false).await;
+    assert!(
+        halted["detail"].as_str().unwrap().contains("PADDOCK_AUDIT_PREVIOUS_KEY_FILE"),
+        "{halted}"
+    );
+    assert!(halted["action"].is_string() && halted["still_works"].is_string(), "{halted}");
+    stop.cancel();
+    front.end().await;
 }
 
 #[tokio::test]

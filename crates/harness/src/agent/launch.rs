@@ -16,7 +16,7 @@ use super::{client::Client, shims::Shims};
 use crate::{
     config::Config,
     failure::{Failure, Step},
-    git,
+    git, processes,
 };
 
 /// The file that keeps OpenCode from installing a plugin into its configuration directory.
@@ -55,6 +55,7 @@ pub(super) fn launch(config: &Config, settings: &Value) -> Step<Launched> {
         .map_err(|error| Failure::agent(format!("{}: {error}", config.opencode.display())))?;
     let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let pid = pid.ok_or_else(|| Failure::agent("it ended at once"))?;
+    processes::first_to_go(pid);
     let words = Words::default();
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(words.clone().listen(stderr));

@@ -127,7 +127,15 @@ async fn an_agent_that_is_killed_is_seen_and_can_be_started_again() {
     let sandbox = Sandbox::new();
     let harness = sandbox.cloned().await;
     harness.start().await.unwrap();
-    let agent = children(children(harness.child.id())[0])[0];
+    let server = children(harness.child.id())[0];
+    let agent = children(server)[0];
+    // Where memory is short it goes before those who are to say so.
+    let first = |pid: u32| {
+        let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        score.trim().parse::<i32>().unwrap()
+    };
+    assert_eq!(first(agent), 1000);
+    assert!(first(server) < 1000);
     crate::support::kill(agent, "-KILL");
     wait_for("the end of the agent", || !is_alive(agent)).await;
     // Its process is gone before the harness has been told so.

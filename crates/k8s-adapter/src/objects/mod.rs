@@ -8,7 +8,7 @@ mod tell;
 mod view;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -129,6 +129,8 @@ struct Known {
     told: Position,
     /// The objects as they were when they were last told, by uid: their resource versions.
     seen: HashMap<String, String>,
+    /// The runs of whose state nothing was told, as it passes by.
+    unsettled: BTreeSet<RunId>,
     /// When objects were last told of what changed.
     told_at: Option<Instant>,
     /// When it was last looked for views whose time is over.
@@ -211,6 +213,7 @@ impl Objects {
             place,
             became: HashMap::new(),
             seen: HashMap::new(),
+            unsettled: BTreeSet::new(),
             told_at: None,
             swept: None,
             told,
@@ -227,6 +230,7 @@ impl Objects {
         if !put_off {
             self.tell_news(known).await?;
             self.tell_touched(known).await?;
+            self.tell_settled(known).await?;
             known.told_at = Some(Instant::now());
         }
         self.cancel_deleted(known).await?;

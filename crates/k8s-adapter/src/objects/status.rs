@@ -1,6 +1,6 @@
 //! What objects tell: the state of a run or a session, as conditions. Pure.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::run::Outcome;
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -147,7 +147,23 @@ fn pascal(snake: &str) -> String {
     snake.split('_').filter_map(capital).collect()
 }
 
-/// What is told of a session; `state` is that of its newest run.
+/// How long a state stands that soon passes by itself, before it is told.
+const SETTLED: TimeDelta = TimeDelta::seconds(5);
+
+/// Whether a run is on its way through a state that is not worth a write yet: it will be told of the next, or of this
+/// one once it stood for a while.
+pub(super) fn is_passing(row: &RunRow, now: DateTime<Utc>) -> bool {
+    let passes = matches!(
+        row.state,
+        RunState::Provisioning
+            | RunState::Restoring
+            | RunState::Publishing
+            | RunState::Snapshotting
+    );
+    passes && now - row.since < SETTLED
+}
+
+/// What is told of a session, whose newest run is in `state`.
 pub(super) fn of_session(
     row: &SessionRow,
     state: Option<RunState>,
@@ -158,7 +174,10 @@ pub(super) fn of_session(
     SessionStatus {
         id: Some(row.id.to_string()),
         branch: Some(row.branch.to_string()),
-        state: state.map(name),
+        state: match row.active_run {
+            Some(_) => Some("active".to_owned()),
+            None => state.map(name),
+        },
         pull_request: row.pull_request.as_ref().and_then(|pull| {
             Some(PullRequest { url: pull.url.clone(), number: i64::try_from(pull.number).ok()? })
         }),

@@ -91,6 +91,22 @@ impl Objects {
         self.tell_rows(&sessions, rows, known).await
     }
 
+    /// Tells of runs whose state passed by once, and now stands.
+    pub(super) async fn tell_settled(&self, known: &mut Known) -> anyhow::Result<()> {
+        let (now, mut settled) = (Utc::now(), vec![]);
+        for run in std::mem::take(&mut known.unsettled) {
+            match self.views.live_run(run).await {
+                Some(row) if status::is_passing(&row, now) => {
+                    known.unsettled.insert(run);
+                }
+                Some(row) => settled.push(RunRow::clone(&row)),
+                // Of its end it is told as of all that is new.
+                None => {}
+            }
+        }
+        if settled.is_empty() { Ok(()) } else { self.tell_rows(&[], settled, known).await }
+    }
+
     /// Tells of one session or run, whichever has that id.
     pub(super) async fn tell_of(&self, target: Uuid, known: &mut Known) -> anyhow::Result<()> {
         let run = self.views.run(RunId(target)).await?;
@@ -99,7 +115,7 @@ impl Objects {
         self.tell(rows, known).await
     }
 
-    async fn tell(&self, sessions: Vec<SessionRow>, known: &Known) -> anyhow::Result<()> {
+    async fn tell(&self, sessions: Vec<SessionRow>, known: &mut Known) -> anyhow::Result<()> {
         let mut runs: BTreeSet<RunId> = sessions
             .iter()
             .flat_map(|row| row.active_run.into_iter().chain(row.last_run))
@@ -119,13 +135,21 @@ impl Objects {
         &self,
         sessions: &[SessionRow],
         runs: Vec<RunRow>,
-        known: &Known,
+        known: &mut Known,
     ) -> anyhow::Result<()> {
         let of_runs = runs.iter().flat_map(|row| [row.id.0, row.requested.session.0]);
         let ids: Vec<Uuid> = sessions.iter().map(|row| row.id.0).chain(of_runs).collect();
         let named: HashMap<Uuid, String> =
             self.commands.objects_of(&ids).await?.into_iter().collect();
         let states: HashMap<RunId, RunState> = runs.iter().map(|row| (row.id, row.state)).collect();
+        let now = Utc::now();
+        for row in &runs {
+            known.unsettled.remove(&row.id);
+            if status::is_passing(row, now) {
+                known.unsettled.insert(row.id);
+            }
+        }
+        let known = &*known;
         let of_sessions = sessions.iter().map(|row| {
             let newest = row.active_run.or(row.last_run).and_then(|run| states.get(&run).copied());
             self.tell_session(row, newest, named.get(&row.id.0), known).boxed()
@@ -199,6 +223,11 @@ impl Objects {
             (None, None) => make().await?.into(),
         };
         if requested.is_none() && view::requested_by(&*object) != known.own {
+            return Ok(());
+        }
+        // One of which nothing is told yet is told of at once.
+        let is_told = object.status.as_ref().is_some_and(|status| status.id.is_some());
+        if is_told && known.unsettled.contains(&row.id) {
             return Ok(());
         }
         let told = status::of_run(row, &object.told(), object.metadata.generation);

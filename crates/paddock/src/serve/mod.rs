@@ -207,6 +207,7 @@ impl Parts {
             Probe::sequencer(progress.clone()),
             Probe::relay(progress.clone(), nats_problem(nats.clone())),
             Probe::projections(views.clone()),
+            Probe::signer(progress.clone(), config.audit.is_some()),
             match &cluster {
                 Some(Cluster { reviews, config: of, .. }) if config.adapter == Where::Elsewhere => {
                     cluster::adapter(reviews.clone(), of.namespace.clone())

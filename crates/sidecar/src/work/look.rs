@@ -73,7 +73,9 @@ impl Work {
         self.changed = true;
         let asks = !permissions.is_empty() || !questions.is_empty();
         let interrupted = self.journal.notes.interrupted;
-        let stands = turn(&standing_in, &messages, status.get(session), asks, interrupted);
+        let restored = self.journal.notes.restored_prompt;
+        let status = status.get(session);
+        let stands = turn(&standing_in, &messages, status, asks, interrupted, restored);
         if stands != Turn::CutShort {
             self.cut_since = None;
         }
@@ -83,7 +85,7 @@ impl Work {
                 let since = *self.cut_since.get_or_insert_with(Instant::now);
                 if since.elapsed() < CUT {
                     Ok(())
-                } else if self.journal.notes.restored_prompt {
+                } else if restored {
                     self.continue_turn(session).await
                 } else {
                     // The agent stopped by itself: what it asked for was refused.

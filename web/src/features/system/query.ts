@@ -22,6 +22,7 @@ export function useSystem() {
 export const NAMES: Record<string, { label: string; does: string }> = {
   database: { label: 'Database', does: 'PostgreSQL: the event log, the only truth' },
   sequencer: { label: 'Sequencer', does: 'gives each event its position' },
+  signer: { label: 'Signer', does: 'signs the record, so that a change to it is found' },
   projections: { label: 'Read models', does: 'what lists and screens show' },
   relay: { label: 'Relay', does: 'hands events to NATS, for subscribers' },
   artifacts: { label: 'Artifact store', does: 'keeps the snapshots of sessions' },
