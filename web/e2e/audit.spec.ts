@@ -32,7 +32,7 @@ test('the record is filtered, an event is told with cause and effects and proven
   await expect(page.getByText(/Proven in this browser/)).toBeVisible();
   await accessible(page);
   await page.getByRole('button', { name: /run\.prompt\.submitted/ }).press('Enter');
-  await expect(page.getByText('Say hello', { exact: true })).toBeVisible();
+  await expect(page.getByText('[scenario: fix-greeter] Say hello')).toBeVisible();
 
   // Again, it goes on from what this browser saw; and one that does not is said so.
   await page.reload();

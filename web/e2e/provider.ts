@@ -48,12 +48,20 @@ export class Provider {
     const child = spawn(
       process.execPath,
       [script, package_, String(this.port), JSON.stringify(client)],
-      { stdio: ['ignore', 'pipe', 'ignore'] },
+      { stdio: ['ignore', 'pipe', 'pipe'] },
     );
+    let said = '';
+    child.stderr.on('data', (data) => {
+      said += String(data);
+    });
     this.child = child;
     await new Promise<void>((done, fail) => {
-      createInterface(child.stdout).once('line', () => done());
-      child.once('exit', () => fail(new Error('the provider does not start')));
+      const late = setTimeout(() => fail(new Error(`the provider says nothing: ${said}`)), 30_000);
+      createInterface(child.stdout).once('line', () => {
+        clearTimeout(late);
+        done();
+      });
+      child.once('exit', () => fail(new Error(`the provider does not start: ${said}`)));
     });
   }
 

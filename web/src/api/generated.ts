@@ -2529,7 +2529,7 @@ export interface components {
          * @description A part of the installation.
          * @enum {string}
          */
-        PartName: "database" | "sequencer" | "relay" | "projections" | "artifacts" | "adapter" | "egress" | "forge" | "model";
+        PartName: "database" | "sequencer" | "relay" | "projections" | "signer" | "artifacts" | "adapter" | "egress" | "forge" | "model";
         /** @description One probe of the fence, from inside. */
         ProbeBody: {
             /** @description What was dialled or looked up. */
