@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::World;
+use crate::cluster::{World, kubectl};
 
 impl World {
     /// Sets a profile while everything runs.
@@ -30,7 +30,16 @@ impl World {
 #[tokio::test]
 async fn what_a_profile_gives_arrives_in_the_pod_and_a_run_keeps_it() -> anyhow::Result<()> {
     let world = World::start().await?;
+    // By a name of the test's own, the handler that every containerd has.
+    let walled = world.namespace.clone();
+    world
+        .apply(&json!({
+            "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass",
+            "metadata": { "name": walled }, "handler": "runc",
+        }))
+        .await?;
     let given = json!({
+        "runtime_class": walled,
         "memory_mib": 1536, "cpu_millis": 1500, "disk_mib": 2048, "deadline_seconds": 1800,
         "env": { "GREETING": "hello there", "LANG": "C" },
     });
@@ -45,7 +54,7 @@ async fn what_a_profile_gives_arrives_in_the_pod_and_a_run_keeps_it() -> anyhow:
     ensure!(limits["memory"] == "1536Mi" && limits["cpu"] == "1500m", "{limits}");
     ensure!(limits["ephemeral-storage"] == "2Gi", "{limits}");
     ensure!(pod["spec"]["activeDeadlineSeconds"] == 1800 + 600, "{}", pod["spec"]);
-    ensure!(pod["spec"]["runtimeClassName"].is_null(), "{}", pod["spec"]);
+    ensure!(pod["spec"]["runtimeClassName"] == walled.as_str(), "{}", pod["spec"]);
     // Not only in the description of the pod: in the environment of the agent itself.
     let name = pod["metadata"]["name"].as_str().context("a name")?;
     let line = "for p in /proc/[0-9]*; do \
@@ -56,6 +65,7 @@ async fn what_a_profile_gives_arrives_in_the_pod_and_a_run_keeps_it() -> anyhow:
     ensure!(!environment.contains("PADDOCK_"), "{environment}");
     world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
     world.paddock.wait_end(&run).await?;
+    kubectl(&["delete", "runtimeclass", &walled]).await?;
     world.end().await
 }
 

@@ -3,39 +3,10 @@ import { mkdtempSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { test as base, expect, type Page } from '@playwright/test';
-import { Paddock, program } from './paddock';
-import { freePort, Provider } from './provider';
+import { expect } from '@playwright/test';
+import { program } from './paddock';
+import { atTheProvider, test } from './provided';
 import { accessible, complaints } from './world';
-
-interface Worlds {
-  world: { paddock: Paddock; provider: Provider };
-}
-
-// An installation at which people sign in at a provider, and the provider.
-const test = base.extend<object, Worlds>({
-  world: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
-    async ({}, use) => {
-      const listen = `127.0.0.1:${await freePort()}`;
-      const provider = await Provider.start(`http://${listen}`);
-      const paddock = await Paddock.start(provider.settings, listen);
-      await use({ paddock, provider });
-      await paddock.end();
-      await provider.end();
-    },
-    { scope: 'worker', timeout: 180_000 },
-  ],
-  baseURL: async ({ world }, use) => use(world.paddock.url),
-});
-
-/** What a person does at the provider. */
-async function atTheProvider(page: Page, login: string): Promise<void> {
-  await page.getByPlaceholder('Enter any login').fill(login);
-  await page.getByPlaceholder('and password').fill('any');
-  await page.getByRole('button', { name: 'Sign-in' }).click();
-  await page.getByRole('button', { name: 'Continue' }).click();
-}
 
 test('somebody signs in, makes a token, lets a command line in, and signs out', async ({
   page,
