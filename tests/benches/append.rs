@@ -74,8 +74,8 @@ pub(crate) async fn whole_command(scale: &Scale, report: &mut Report) -> anyhow:
 /// Commands while sequencer and projector work, with leaves and signed checkpoints beside the same without.
 pub(crate) async fn audited(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
     let (off, on) = (Database::new("bench_bare").await?, Database::new("bench_audited").await?);
-    let bare = Commands::new(off.pool(60)?, Context::system());
-    let audited = Commands::new(on.pool(60)?, Context::system());
+    let bare = Commands::new(off.pool(44)?, Context::system());
+    let audited = Commands::new(on.pool(44)?, Context::system());
     let without = sequencer::Options { leaves: false, ..sequencer::Options::default() };
     let key = SigningKey::parse(&SigningKey::generate("bench", [7; 32])?)?;
     let unsigned = history::Background::with(&bare, without, None).await?;
