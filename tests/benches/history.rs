@@ -64,9 +64,7 @@ impl Background {
 
     /// Waits until all that is committed is sequenced and projected.
     pub(crate) async fn caught_up(&self, pool: &PgPool) -> anyhow::Result<()> {
-        while sequencer::lag(pool).await?.events > 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
+        sequenced(pool).await?;
         let head: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from paddock.log")
             .fetch_one(pool)
             .await?;
@@ -82,6 +80,14 @@ impl Background {
         }
         Ok(())
     }
+}
+
+/// Waits until every event has its position.
+pub(crate) async fn sequenced(pool: &PgPool) -> anyhow::Result<()> {
+    while sequencer::lag(pool).await?.events > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
 }
 
 /// How many sessions are worked on at the same time: their events alternate in the log.

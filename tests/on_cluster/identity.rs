@@ -1,16 +1,10 @@
 //! Who a pod is, is what the API server says.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::{
-    cluster::{World, node_is_ours, on_node},
-    fence_late,
-};
+use crate::{cluster::World, fence_late};
 
 /// What the link's listener answers to a token.
 async fn answer(link: &str, token: &str) -> anyhow::Result<StatusCode> {
@@ -60,51 +54,5 @@ async fn only_the_token_of_the_runs_own_pod_for_paddock_is_taken() -> anyhow::Re
             Ok(answer(&link, &own).await? == StatusCode::UNAUTHORIZED)
         })
         .await?;
-    world.end().await
-}
-
-/// The processes of this machine whose command line holds a text: the node's are among them.
-fn processes(of: &str) -> anyhow::Result<usize> {
-    let mut found = 0;
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        // One that has just ended has none.
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line: Vec<u8> = line.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
-        found += usize::from(String::from_utf8_lossy(&line).contains(of));
-    }
-    Ok(found)
-}
-
-#[tokio::test]
-async fn a_sidecar_that_outlives_its_pod_loses_its_link_within_ten_seconds() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
-    let session = world.paddock.session("Outlived").await?;
-    let run = world.paddock.run(&session, "never-finish").await?;
-    world.paddock.wait_state(&run, "running").await?;
-    let pod = world.pod_of(&run, 1).await?;
-    let sidecar = format!("sidecar --run {run} --generation 1 ");
-    ensure!(processes(&sidecar)? == 1, "no sidecar to be seen");
-    // Nobody ends what is on the node, and the cluster says that nothing is there.
-    on_node(&["stop", "kubelet", "KILL"]).await?;
-    let outlived = async {
-        world.kubectl(&["delete", "pod", &pod, "--force", "--grace-period=0"]).await?;
-        let gone = Instant::now();
-        world
-            .eventually("the sidecar is told that it is not wanted", async |_| {
-                Ok(processes(&sidecar)? == 0)
-            })
-            .await?;
-        let took = gone.elapsed();
-        ensure!(took < Duration::from_secs(10), "it was heard for {took:?}");
-        Ok(())
-    };
-    let outlived = outlived.await;
-    on_node(&["start", "kubelet"]).await?;
-    outlived?;
-    world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
-    world.paddock.wait_end(&run).await?;
     world.end().await
 }

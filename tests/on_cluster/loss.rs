@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::cluster::{World, node_is_ours, on_node};
+use crate::cluster::World;
 
 /// How a run says that a workload was lost, for each time that one was.
 async fn losses(world: &World, run: &str) -> anyhow::Result<Vec<String>> {
@@ -16,7 +16,7 @@ async fn losses(world: &World, run: &str) -> anyhow::Result<Vec<String>> {
 }
 
 /// It went on in a second workload, from a snapshot that the first one took before its end.
-async fn went_on(world: &World, run: &str, because: &str) -> anyhow::Result<()> {
+pub(crate) async fn went_on(world: &World, run: &str, because: &str) -> anyhow::Result<()> {
     let ended = world.paddock.wait_success(run).await?;
     ensure!(ended["generation"] == 2, "{ended:#}");
     let events = world.paddock.events(run).await?;
@@ -57,87 +57,6 @@ async fn an_evicted_pod_takes_its_snapshot_and_the_run_goes_on_elsewhere() -> an
     world.kubectl(&["create", "--raw", &path, "-f", &file.path().to_string_lossy()]).await?;
     went_on(&world, &run, "the pod was evicted from the node").await?;
     world.end().await
-}
-
-#[tokio::test]
-async fn a_drained_node_is_named_and_the_run_goes_on_when_there_is_a_node_again()
--> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
-    let session = world.paddock.session("Drained").await?;
-    let run = world.paddock.run(&session, "slow").await?;
-    world.paddock.wait_state(&run, "running").await?;
-    let pod = world.pod_of(&run, 1).await?;
-    let node = world.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.spec.nodeName}"]).await?;
-    let drained = drain(&world, &node, &run).await;
-    world.kubectl(&["uncordon", &node]).await?;
-    drained?;
-    went_on(&world, &run, &format!("the node {node} is being drained")).await?;
-    world.end().await
-}
-
-async fn drain(world: &World, node: &str, run: &str) -> anyhow::Result<()> {
-    let only = format!("--pod-selector=paddock.dev/run={run}");
-    let forced = ["--force", "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=110s"];
-    world.kubectl(&[&["drain", node, &only], &forced[..]].concat()).await?;
-    let waits = |run: &Value| {
-        run["reason"].as_str().is_some_and(|text| {
-            text.contains("not scheduled")
-                && text.contains("unschedulable")
-                && text.contains("Pod run-")
-        })
-    };
-    world.paddock.wait(run, "waiting for a node", waits).await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_node_that_is_lost_costs_what_came_after_the_last_snapshot() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
-    let session = world.paddock.session("Lost node").await?;
-    let body = json!({ "prompt": "[scenario: workspace-state] Go.", "linger_seconds": 600 });
-    let run = world.paddock.run_with(&session, body).await?;
-    world.paddock.wait_state(&run, "idle").await?;
-    let pod = world.pod_of(&run, 1).await?;
-    world
-        .eventually("the turn's snapshot is stored", async |world| {
-            let events = world.paddock.events(&run).await?;
-            Ok(events.iter().any(|event| event == "run.snapshot.stored"))
-        })
-        .await?;
-    on_node(&["stop", "kubelet", "KILL"]).await?;
-    let killed = lose(&world, &pod).await;
-    // Meanwhile it waits, and says for what.
-    on_node(&["start", "kubelet"]).await?;
-    killed?;
-    let again = |run: &Value| run["generation"] == 2 && run["state"] == "idle";
-    world.paddock.wait(&run, "idle again", again).await?;
-    let pod = world.pod_of(&run, 2).await?;
-    let (_, stashes) = world.inside(&pod, "harness", "git -C /workspace/repo stash list").await?;
-    ensure!(stashes.lines().count() == 1, "the work of the turn is not there: {stashes}");
-    world.paddock.post(&format!("runs/{run}/cancel"), Value::Null).await?;
-    world.paddock.wait_end(&run).await?;
-    world.end().await
-}
-
-/// What is left of a pod when its node is: nothing runs, and the cluster takes the object away.
-async fn lose(world: &World, pod: &str) -> anyhow::Result<()> {
-    let ctr =
-        ["exec", "ctr", "--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io"];
-    let of_it = format!("labels.\"io.kubernetes.pod.name\"=={pod}");
-    let containers = on_node(&[&ctr[..], &["containers", "list", "-q", &of_it]].concat()).await?;
-    ensure!(!containers.is_empty(), "{pod} has no containers");
-    for container in containers.lines() {
-        // The one that installed something has ended.
-        let _ = on_node(&[&ctr[..], &["tasks", "kill", "-s", "SIGKILL", container]].concat()).await;
-    }
-    world.kubectl(&["delete", "pod", pod, "--force", "--grace-period=0"]).await?;
-    Ok(())
 }
 
 #[tokio::test]
@@ -204,21 +123,5 @@ async fn what_never_begins_says_why_and_fails_at_its_deadline() -> anyhow::Resul
         let reason = ended["reason"].as_str().unwrap_or_default();
         ensure!(reason.contains("deadline") && reason.contains(why), "{reason}");
     }
-    world.end().await
-}
-
-#[tokio::test]
-async fn a_kubelet_that_is_killed_does_not_disturb_the_run() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
-    let session = world.paddock.session("Kubelet").await?;
-    let run = world.paddock.run(&session, "slow").await?;
-    world.paddock.wait_state(&run, "running").await?;
-    on_node(&["stop", "kubelet", "KILL"]).await?;
-    on_node(&["start", "kubelet"]).await?;
-    let ended = world.paddock.wait_success(&run).await?;
-    ensure!(ended["generation"] == 1, "{ended:#}");
     world.end().await
 }

@@ -18,3 +18,4 @@ mod loss;
 mod objects;
 mod platform;
 mod profiles;
+mod whole_node;
