@@ -53,10 +53,13 @@ impl World {
         Self::begin(node, more).await
     }
 
-    /// While no other test uses the node: for those that disturb it.
-    pub(crate) async fn start_alone() -> anyhow::Result<Self> {
+    /// While no other test uses the node: for those that disturb it. None where it is not ours to disturb.
+    pub(crate) async fn start_alone() -> anyhow::Result<Option<Self>> {
+        if !node_is_ours() {
+            return Ok(None);
+        }
         let node = Held::Alone(NODE.write().await);
-        Self::begin(node, &[]).await
+        Self::begin(node, &[]).await.map(Some)
     }
 
     async fn begin(node: Held, more: &[(&str, &str)]) -> anyhow::Result<Self> {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    cluster::{host, kubectl, kubectl_command, shared_node},
+    cluster::{host, kubectl, kubectl_command, node_is_ours, on_node, shared_node},
     support::{Installation, PATIENCE, REPO, git, program, token},
 };
 
@@ -45,12 +45,8 @@ async fn system(arguments: &[&str]) -> anyhow::Result<String> {
 }
 
 /// A line for the node's shell.
-async fn on_node(line: &str) -> anyhow::Result<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/cluster");
-    let output = Command::new(script).args(["exec", "sh", "-c", line]).output().await?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{line}: {said}");
-    Ok(String::from_utf8(output.stdout)?)
+async fn shell(line: &str) -> anyhow::Result<String> {
+    on_node(&["exec", "sh", "-c", line]).await
 }
 
 /// From `dir` to the directory of the manifests: a kustomization takes no absolute path.
@@ -69,7 +65,7 @@ fn image(name: &str) -> anyhow::Result<(String, String)> {
 impl Platform {
     async fn start() -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let own = std::env::var("PADDOCK_TEST_CLUSTER").is_ok_and(|which| which == "own");
+        let own = node_is_ours();
         remove(own).await?;
         let dir = tempfile::Builder::new().prefix("paddock-platform-").tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -249,14 +245,14 @@ async fn remove(own: bool) -> anyhow::Result<()> {
     }
     if own {
         kubectl(&["delete", "pv", "paddock-platform-test", "--ignore-not-found"]).await?;
-        on_node(&format!("umount {VOLUME} 2>/dev/null || true")).await?;
+        shell(&format!("umount {VOLUME} 2>/dev/null || true")).await?;
     }
     Ok(())
 }
 
 /// A small volume on the node, which is bound to the claim.
 async fn volume() -> anyhow::Result<()> {
-    on_node(&format!("mkdir -p {VOLUME} && mount -t tmpfs -o size=64m none {VOLUME}")).await?;
+    shell(&format!("mkdir -p {VOLUME} && mount -t tmpfs -o size=64m none {VOLUME}")).await?;
     let node = kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).await?;
     let volume = json!({
         "apiVersion": "v1", "kind": "PersistentVolume",
@@ -419,7 +415,7 @@ async fn the_platform_in_pods_does_the_main_job_and_loses_nothing_when_each_of_t
     let digest = newest["digest"].as_str().context("no bundle")?;
     if platform.own {
         let file = format!("{VOLUME}/store/bundle/{}/{digest}", &digest[..2]);
-        let sum = on_node(&format!("sha256sum {file}")).await?;
+        let sum = shell(&format!("sha256sum {file}")).await?;
         ensure!(sum.starts_with(digest), "{sum}");
     }
 
@@ -509,7 +505,7 @@ async fn runs_pod(run: &str) -> anyhow::Result<String> {
 /// The volume is full: the run says so and ends once there is room.
 async fn full(platform: &mut Platform) -> anyhow::Result<()> {
     let filler = format!("{VOLUME}/store/filler");
-    on_node(&format!("dd if=/dev/zero of={filler} bs=1M count=100 2>/dev/null || true")).await?;
+    shell(&format!("dd if=/dev/zero of={filler} bs=1M count=100 2>/dev/null || true")).await?;
     let session = platform.paddock.session("Full").await?;
     let run = platform.paddock.run(&session, "leftovers").await?;
     let waits = |run: &Value| {
@@ -517,7 +513,7 @@ async fn full(platform: &mut Platform) -> anyhow::Result<()> {
         run["state"] == "snapshotting" && reason.contains("the artifact store is full")
     };
     platform.until(&run, "waiting for room", waits).await?;
-    on_node(&format!("rm {filler}")).await?;
+    shell(&format!("rm {filler}")).await?;
     let ended = platform.success(&run).await?;
     ensure!(ended["reason"].is_null(), "{ended:#}");
     Ok(())

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    cluster::{World, host, node_is_ours, on_node},
+    cluster::{World, host, on_node},
     fence_late::pod,
     loss::went_on,
 };
@@ -48,10 +48,7 @@ impl Drop for Metadata {
 
 #[tokio::test]
 async fn neither_names_nor_the_metadata_service_are_to_be_had_from_a_run() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     let resolver = UdpSocket::bind((host(), 53)).await?;
     tokio::spawn(async move {
         let mut packet = [0; 512];
@@ -114,10 +111,7 @@ async fn tried_in_vain(world: &World, run: &str) -> anyhow::Result<()> {
 #[tokio::test]
 async fn enforcement_that_comes_late_is_waited_for_and_one_that_never_comes_fails_the_run()
 -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     let node = world.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).await?;
     world.kubectl(&["cordon", &node]).await?;
     let began = async {
@@ -147,10 +141,7 @@ async fn enforcement_that_comes_late_is_waited_for_and_one_that_never_comes_fail
 
 #[tokio::test]
 async fn without_the_agent_that_enforces_policies_a_run_waits_and_says_so() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     on_node(&["stop", "cilium-agent"]).await?;
     let waited = async {
         let session = world.paddock.session("No network").await?;
@@ -186,10 +177,7 @@ fn processes(of: &str) -> anyhow::Result<usize> {
 
 #[tokio::test]
 async fn a_sidecar_that_outlives_its_pod_loses_its_link_within_ten_seconds() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     let session = world.paddock.session("Outlived").await?;
     let run = world.paddock.run(&session, "never-finish").await?;
     world.paddock.wait_state(&run, "running").await?;
@@ -221,10 +209,7 @@ async fn a_sidecar_that_outlives_its_pod_loses_its_link_within_ten_seconds() -> 
 #[tokio::test]
 async fn a_drained_node_is_named_and_the_run_goes_on_when_there_is_a_node_again()
 -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     let session = world.paddock.session("Drained").await?;
     let run = world.paddock.run(&session, "slow").await?;
     world.paddock.wait_state(&run, "running").await?;
@@ -254,10 +239,7 @@ async fn drain(world: &World, node: &str, run: &str) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_node_that_is_lost_costs_what_came_after_the_last_snapshot() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     let session = world.paddock.session("Lost node").await?;
     let body = json!({ "prompt": "[scenario: workspace-state] Go.", "linger_seconds": 600 });
     let run = world.paddock.run_with(&session, body).await?;
@@ -301,10 +283,7 @@ async fn lose(world: &World, pod: &str) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_kubelet_that_is_killed_does_not_disturb_the_run() -> anyhow::Result<()> {
-    if !node_is_ours() {
-        return Ok(());
-    }
-    let world = World::start_alone().await?;
+    let Some(world) = World::start_alone().await? else { return Ok(()) };
     let session = world.paddock.session("Kubelet").await?;
     let run = world.paddock.run(&session, "slow").await?;
     world.paddock.wait_state(&run, "running").await?;

@@ -104,7 +104,16 @@ impl Objects {
                 None => {}
             }
         }
-        if settled.is_empty() { Ok(()) } else { self.tell_rows(&[], settled, known).await }
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let runs: Vec<RunId> = settled.iter().map(|row| row.id).collect();
+        let told = self.tell_rows(&[], settled, known).await;
+        if told.is_err() {
+            // Nothing else would bring them up again.
+            known.unsettled.extend(runs);
+        }
+        told
     }
 
     /// Tells of one session or run, whichever has that id.
