@@ -123,6 +123,8 @@ impl Report {
             println!("{}", row.line());
         }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench.json");
+        // What is built may go elsewhere.
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         let json = serde_json::to_vec_pretty(&self.0)?;
         std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))
     }
